@@ -1,0 +1,44 @@
+"""The exceptions that minigrad raises.
+
+Each one derives from the built-in exception that a NumPy or PyTorch user would expect, so
+``except ValueError`` keeps working. Messages say what was expected, what was received and,
+where it is not obvious, what to do.
+"""
+
+__all__ = [
+    "AutogradError",
+    "CheckpointError",
+    "DTypeError",
+    "DeviceError",
+    "FormatError",
+    "MinigradError",
+    "ShapeError",
+]
+
+
+class MinigradError(Exception):
+    """Base of every exception that minigrad raises on purpose."""
+
+
+class ShapeError(MinigradError, ValueError):
+    """A shape, axis or number of elements does not fit."""
+
+
+class DTypeError(MinigradError, TypeError):
+    """A dtype is not supported here, or dtypes do not agree."""
+
+
+class DeviceError(MinigradError, RuntimeError):
+    """A device is absent, or arrays live on different devices."""
+
+
+class AutogradError(MinigradError, RuntimeError):
+    """The graph cannot be recorded or differentiated as asked."""
+
+
+class FormatError(MinigradError, ValueError):
+    """A file is not what its name or its caller says it is."""
+
+
+class CheckpointError(FormatError):
+    """A checkpoint or model file is foreign, truncated or of another version."""
