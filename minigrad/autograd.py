@@ -1,0 +1,447 @@
+"""The backward pass: how gradients flow back through what the engine recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from minigrad.engine import Node, Op, apply
+from minigrad.errors import AutogradError, DTypeError, ShapeError
+from minigrad.grad_mode import set_grad_enabled
+from minigrad.registry import FUNCTIONS, public
+from minigrad.tensor import Tensor, _wrap
+from minigrad.typing import Array, Shape
+
+__all__ = ["backward", "grad", "unbroadcast"]
+
+_by_sequence = attrgetter("sequence")
+
+
+@public
+def backward(
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Accumulate the gradient of ``tensors`` into the ``grad`` of every leaf that they depend on.
+
+    Parameters
+    ----------
+    tensors : Tensor or sequence of Tensor
+        What to differentiate; each must require a gradient.
+    grad_tensors : Tensor, ndarray or sequence of them, optional
+        The upstream gradient of each, of its shape. May be absent for Tensors of one element.
+    retain_graph : bool, optional
+        Keep what was saved, so that backward can run again. Default: ``create_graph``.
+    create_graph : bool
+        Record the backward pass itself, for gradients of gradients.
+
+    Raises
+    ------
+    AutogradError
+        If nothing requires a gradient, the graph was already freed, or something that was saved
+        has been changed in place. No ``grad`` is changed then.
+    ShapeError, DTypeError
+        If an upstream gradient does not fit.
+    """
+    roots = _as_list(tensors)
+    seeds = _seeds(roots, _gradient_list(grad_tensors, len(roots)), create_graph)
+    gradients, owned = _run(seeds, None, _retain(retain_graph, create_graph), create_graph)
+    for leaf, gradient in gradients.items():
+        if isinstance(leaf, Tensor):
+            _accumulate_leaf(leaf, gradient, create_graph, id(gradient) in owned)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Return the gradient of ``outputs`` with respect to ``inputs``; no ``grad`` is touched.
+
+    Parameters
+    ----------
+    outputs : Tensor or sequence of Tensor
+    inputs : Tensor or sequence of Tensor
+        Leaves or intermediate results; each must require a gradient.
+    grad_outputs : Tensor, ndarray or sequence of them, optional
+        The upstream gradient of each output. May be absent for outputs of one element.
+    retain_graph : bool, optional
+        Keep what was saved. Default: ``create_graph``.
+    create_graph : bool
+        Return Tensors that can themselves be differentiated.
+    allow_unused : bool
+        Return None for an input on which no output depends, instead of raising.
+
+    Returns
+    -------
+    tuple of Tensor
+        One per input, of its shape and dtype.
+
+    Raises
+    ------
+    AutogradError
+        As `backward`; also if an input is unused and ``allow_unused`` is False.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.tensor(3.0, requires_grad=True)
+    >>> (slope,) = mg.grad(x**3, x, create_graph=True)
+    >>> mg.grad(slope, x)
+    (tensor(18.),)
+    """
+    roots = _as_list(outputs)
+    wanted = _as_list(inputs)
+    for position, tensor in enumerate(wanted):
+        if not tensor._requires_grad:
+            raise AutogradError(
+                f"grad: input {position} does not require a gradient; "
+                "create it with requires_grad=True before it is used"
+            )
+    seeds = _seeds(roots, _gradient_list(grad_outputs, len(roots)), create_graph)
+    targets = {tensor.node or tensor for tensor in wanted}
+    gradients, owned = _run(seeds, targets, _retain(retain_graph, create_graph), create_graph)
+    results: list[Tensor | None] = []
+    for position, tensor in enumerate(wanted):
+        gradient = gradients.get(tensor.node or tensor)
+        if gradient is None and not allow_unused:
+            raise AutogradError(
+                f"grad: no output depends on input {position}, of shape {tensor.shape}; "
+                "pass allow_unused=True to get None for it"
+            )
+        if gradient is None or isinstance(gradient, Tensor):
+            results.append(gradient)
+        else:
+            results.append(_wrap(gradient if id(gradient) in owned else gradient.copy()))
+    return tuple(results)
+
+
+def _retain(retain_graph: bool | None, create_graph: bool) -> bool:
+    return create_graph if retain_graph is None else retain_graph
+
+
+def _as_list(tensors: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _gradient_list(gradients: Any, count: int) -> list[Any]:
+    """Return one upstream gradient, or None, for each of ``count`` outputs."""
+    if gradients is None:
+        return [None] * count
+    if isinstance(gradients, (list, tuple)):
+        if len(gradients) != count:
+            raise ShapeError(f"expected {count} upstream gradients, got {len(gradients)}")
+        return list(gradients)
+    if count != 1:
+        raise ShapeError(f"expected a sequence of {count} upstream gradients, got one")
+    return [gradients]
+
+
+def _seeds(
+    roots: list[Tensor], gradients: list[Any], create_graph: bool
+) -> list[tuple[Node | Tensor, Any]]:
+    """Check each upstream gradient against its output and pair it with where it enters."""
+    seeds: list[tuple[Node | Tensor, Any]] = []
+    for root, gradient in zip(roots, gradients, strict=True):
+        if not root._requires_grad:
+            raise AutogradError(
+                "backward: this Tensor does not require a gradient; none of what it was computed "
+                "from does, or it was computed under no_grad"
+            )
+        seed = gradient
+        if seed is None:
+            if root.array.size != 1:
+                raise AutogradError(
+                    f"backward without a gradient needs a Tensor of one element, got shape "
+                    f"{root.shape}; pass gradient= of that shape, or reduce with sum() or mean()"
+                )
+            seed = np.ones_like(root.array)
+        elif isinstance(seed, Tensor):
+            seed = seed if create_graph else seed.array
+        else:
+            seed = np.asarray(seed)
+        if seed.shape != root.shape:
+            raise ShapeError(
+                f"the upstream gradient must have shape {root.shape}, got {seed.shape}"
+            )
+        if seed.dtype != root.dtype:
+            raise DTypeError(f"the upstream gradient must be {root.dtype}, got {seed.dtype}")
+        if create_graph and not isinstance(seed, Tensor):
+            seed = _wrap(seed)
+        seeds.append((root.node or root, seed))
+    return seeds
+
+
+def _run(
+    seeds: list[tuple[Node | Tensor, Any]],
+    targets: set[Node | Tensor] | None,
+    retain_graph: bool,
+    create_graph: bool,
+    stop: frozenset[Node] = frozenset(),
+) -> tuple[dict[Node | Tensor, Any], set[int]]:
+    """Propagate the seeds back through the graph.
+
+    Parameters
+    ----------
+    targets : set or None
+        Only the gradients of these are wanted; None: those of all leaves.
+    stop : frozenset of Node
+        Targets beyond which nothing is looked at.
+
+    Returns
+    -------
+    gradients : dict
+        For the targets (for all leaves if there are none): arrays, or Tensors under create_graph.
+    owned : set of int
+        The ``id`` of each gradient that only this dictionary refers to.
+    """
+    nodes = _collect([edge for edge, _ in seeds], stop)
+    needs = None if targets is None else _useful(nodes, targets)
+    gradients: dict[Node | Tensor, Any] = {}
+    owned: set[int] = set()
+    for edge, seed in seeds:
+        gradients[edge] = gradients[edge] + seed if edge in gradients else seed
+
+    with set_grad_enabled(create_graph):
+        for node in nodes:
+            keep = targets is not None and node in targets
+            dy = gradients.get(node) if keep else gradients.pop(node, None)
+            if dy is None or node in stop:
+                continue
+            if node.retained is not None:
+                _retain_gradient(node.retained(), dy, create_graph)
+            if needs is None:
+                _propagate(node, dy, gradients, owned, create_graph)
+            elif True in needs[node]:
+                all_needs, node.needs = node.needs, needs[node]
+                try:
+                    _propagate(node, dy, gradients, owned, create_graph)
+                finally:
+                    node.needs = all_needs
+            if not keep:
+                owned.discard(id(dy))
+            if not retain_graph and (node.saved or node.extra):
+                node.saved = node.extra = None
+    return gradients, owned
+
+
+def _collect(roots: list[Node | Tensor], stop: frozenset[Node]) -> list[Node]:
+    """Return the nodes that the roots depend on, each before those it depends on.
+
+    An edge always points to a node of a lower sequence number, so sorting by it is a
+    topological order, whatever the depth.
+    """
+    seen: set[Node] = set()
+    stack = [root for root in roots if isinstance(root, Node)]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node in stop:
+            continue
+        if node.saved is None:
+            raise AutogradError(
+                f"backward a second time through {node.op.__name__}: what it had saved was freed "
+                "by the first; pass retain_graph=True to that one, or run forward again"
+            )
+        stack.extend([edge for edge in node.edges if type(edge) is Node])
+    return sorted(seen, key=_by_sequence, reverse=True)
+
+
+def _useful(nodes: list[Node], targets: set[Node | Tensor]) -> dict[Node, tuple[bool, ...]]:
+    """For each node, which of its inputs lead to a target."""
+    needs: dict[Node, tuple[bool, ...]] = {}
+    for node in reversed(nodes):
+        needs[node] = tuple(
+            edge is not None
+            and (edge in targets or (isinstance(edge, Node) and True in needs.get(edge, ())))
+            for edge in node.edges
+        )
+    return needs
+
+
+def _propagate(
+    node: Node,
+    dy: Any,
+    gradients: dict[Node | Tensor, Any],
+    owned: set[int],
+    create_graph: bool,
+) -> None:
+    """Run one gradient rule, check what it returns and hand it on."""
+    op = node.op
+    needs = node.needs
+    for counter, version in node.versions:
+        if counter[0] != version:
+            raise _changed_in_place(node)
+    if not create_graph:
+        results = op.backward(node, dy, *node.saved or (), **node.kwargs)
+    elif op.composite is None:
+        results = op.backward(node, dy, *_recorded(node), **node.kwargs)
+    else:
+        results = _differentiate_composite(node, dy)
+    if len(results) != len(needs):
+        raise AutogradError(
+            f"{op.__name__}.backward must return {len(needs)} gradients, one per input, "
+            f"got {len(results)}"
+        )
+    fresh = op.fresh and not create_graph
+    for index, edge in enumerate(node.edges):
+        if edge is None or not needs[index]:
+            continue
+        gradient = results[index]
+        if gradient is None:
+            raise AutogradError(
+                f"{op.__name__}.backward returned None for input {index}, whose gradient is needed"
+            )
+        if isinstance(gradient, np.generic):
+            gradient = np.asarray(gradient)
+        if gradient.shape != edge.shape:
+            if not op.broadcasts:
+                raise ShapeError(
+                    f"{op.__name__}.backward: the gradient of input {index} must have shape "
+                    f"{edge.shape}, got {gradient.shape}"
+                )
+            gradient = unbroadcast(gradient, edge.shape)
+        if gradient.dtype != edge.dtype:
+            raise DTypeError(
+                f"{op.__name__}.backward: the gradient of input {index} must be "
+                f"{edge.dtype}, got {gradient.dtype}"
+            )
+        if edge not in gradients:
+            gradients[edge] = gradient
+            if fresh:
+                owned.add(id(gradient))
+        else:
+            _add(gradients, owned, edge, gradient)
+
+
+def _add(
+    gradients: dict[Node | Tensor, Any], owned: set[int], edge: Node | Tensor, gradient: Any
+) -> None:
+    """Add to what ``edge`` has received; in place only into a buffer of the engine's own."""
+    previous = gradients[edge]
+    if id(previous) in owned:
+        previous += gradient
+        return
+    total = previous + gradient
+    if isinstance(total, np.generic):
+        total = np.asarray(total)
+    gradients[edge] = total
+    if not isinstance(total, Tensor):
+        owned.add(id(total))
+
+
+def unbroadcast(gradient: Any, shape: Shape) -> Any:
+    """Sum ``gradient``, an array or Tensor, back to the shape that was broadcast to its own."""
+    lead = gradient.ndim - len(shape)
+    axes = (
+        *range(lead),
+        *(
+            lead + axis
+            for axis, size in enumerate(shape)
+            if size == 1 and gradient.shape[lead + axis] != 1
+        ),
+    )
+    if axes:
+        gradient = np.sum(gradient, axis=axes, keepdims=True)
+    return np.reshape(gradient, shape) if lead else gradient
+
+
+def _recorded(node: Node) -> Iterator[Any]:
+    """Yield what was saved as Tensors that continue the graph."""
+    for entry, value in zip(node.op.saves, node.saved or (), strict=True):
+        if entry == "y":
+            yield _wrap(value, node)
+        else:
+            yield _recorded_input(node, int(entry), value)
+
+
+def _recorded_input(node: Node, index: int, value: Any) -> Any:
+    """Return saved input ``index`` as the Tensor that was given, as far as the graph can tell."""
+    edge = node.edges[index]
+    if isinstance(edge, Node):
+        return _wrap(value, edge)
+    if edge is not None:
+        return edge
+    return _wrap(value) if isinstance(value, np.ndarray) else value
+
+
+def _differentiate_composite(node: Node, dy: Tensor) -> list[Any]:
+    """Differentiate the composite of a fused op at its inputs, recording that.
+
+    The composite is built on identities of the inputs, so that its differentiation ends there
+    while their own history goes on behind them.
+    """
+    composite = node.op.composite
+    assert composite is not None  # noqa: S101 - the caller has checked
+    inputs: list[Any] = [None] * len(node.edges)
+    for entry, value in zip(node.op.saves, node.saved or (), strict=True):
+        if entry != "y":
+            inputs[int(entry)] = _recorded_input(node, int(entry), value)
+    aliases = []
+    for index, wanted in enumerate(node.needs):
+        if wanted:
+            inputs[index] = apply(_Alias, inputs[index])
+            aliases.append(inputs[index])
+    output = composite(*inputs, **node.kwargs)
+    entries: set[Node | Tensor] = {alias.node for alias in aliases}
+    stop = frozenset(edge for edge in entries if isinstance(edge, Node))
+    gradients, _ = _run([(output.node, dy)], entries, True, True, stop)
+    found = iter(aliases)
+    results: list[Any] = []
+    for wanted in node.needs:
+        alias = next(found) if wanted else None
+        if alias is None:
+            results.append(None)
+        else:
+            gradient = gradients.get(alias.node)
+            results.append(np.zeros_like(alias) if gradient is None else gradient)
+    return results
+
+
+class _Alias(Op):
+    """``x``: the end of a composite's graph, behind which the history of ``x`` goes on."""
+
+    @staticmethod
+    def forward(ctx: Node | None, x: Array) -> Array:
+        return x
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any) -> tuple[Any]:
+        return (dy,)
+
+
+def _changed_in_place(node: Node) -> AutogradError:
+    names = ", ".join("its output" if e == "y" else f"input {e}" for e in node.op.saves)
+    shapes = ", ".join(str(getattr(value, "shape", "a scalar")) for value in node.saved or ())
+    return AutogradError(
+        f"a Tensor that {node.op.__name__} had saved for its gradient was changed in place "
+        f"afterwards (it saved {names}, of shape {shapes}); use the out-of-place operator, "
+        "or clone() before the change"
+    )
+
+
+def _retain_gradient(tensor: Tensor | None, dy: Any, create_graph: bool) -> None:
+    if tensor is not None:
+        _accumulate_leaf(tensor, dy, create_graph, False)
+
+
+def _accumulate_leaf(leaf: Tensor, gradient: Any, create_graph: bool, owned: bool) -> None:
+    """Add ``gradient`` to ``leaf.grad``, copying unless the engine owns the array."""
+    previous = leaf._grad
+    if create_graph:  # a rule may hand one Tensor to two leaves: each gets its own
+        leaf._grad = FUNCTIONS["clone"](gradient) if previous is None else previous + gradient
+    elif previous is None:
+        leaf._grad = _wrap(gradient if owned else gradient.copy())
+    else:
+        previous.array += gradient
+        previous.counter[0] += 1

@@ -1,0 +1,67 @@
+"""Whether operations are recorded: one switch per thread."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ContextDecorator
+
+__all__ = ["enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled", "state"]
+
+
+class _State(threading.local):
+    """What each thread has of its own."""
+
+    recording: bool = True
+
+
+state = _State()
+
+
+class set_grad_enabled(ContextDecorator):  # noqa: N801 - PyTorch's name
+    """Record ops, or do not, inside a ``with`` block or a decorated function.
+
+    Parameters
+    ----------
+    mode : bool
+        Whether ops on Tensors that require a gradient are recorded. Per thread.
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = bool(mode)
+        self._previous: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._previous.append(state.recording)
+        state.recording = self.mode
+
+    def __exit__(self, *exception: object) -> None:
+        state.recording = self._previous.pop()
+
+
+class no_grad(set_grad_enabled):  # noqa: N801 - PyTorch's name
+    """Record nothing inside the block: results do not require a gradient.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> w = mg.ones(2, requires_grad=True)
+    >>> with mg.no_grad():
+    ...     y = w * 2
+    >>> y.requires_grad
+    False
+    """
+
+    def __init__(self) -> None:
+        super().__init__(False)
+
+
+class enable_grad(set_grad_enabled):  # noqa: N801 - PyTorch's name
+    """Record inside the block, also within `no_grad`."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+
+
+def is_grad_enabled() -> bool:
+    """Whether this thread records ops at present."""
+    return state.recording

@@ -1,0 +1,686 @@
+"""The operators and methods of `Tensor`, under PyTorch's names.
+
+Each one calls the public function of the same meaning, in ``minigrad.ops``, which documents it;
+here stand the signatures, so that editors and type checkers see them. Axes are called ``dim`` and
+``keepdim``, as in PyTorch; NumPy's functions on Tensors take ``axis`` and ``keepdims``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad.errors import AutogradError, DTypeError, ShapeError
+from minigrad.grad_mode import is_grad_enabled
+from minigrad.registry import FUNCTIONS
+from minigrad.typing import Axis, DTypeLike
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+__all__ = ["TensorConversions", "TensorOperators"]
+
+
+class TensorOperators:
+    """Operators and methods; `Tensor` adds the state."""
+
+    __slots__ = ()
+
+    __hash__ = object.__hash__
+
+    # ------------------------------------------------------------------------ arithmetic
+
+    def __add__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["add"](self, other)
+        return result
+
+    def __radd__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["add"](other, self)
+        return result
+
+    def __sub__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["sub"](self, other)
+        return result
+
+    def __rsub__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["sub"](other, self)
+        return result
+
+    def __mul__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["mul"](self, other)
+        return result
+
+    def __rmul__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["mul"](other, self)
+        return result
+
+    def __truediv__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["div"](self, other)
+        return result
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["div"](other, self)
+        return result
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["floor_divide"](self, other)
+        return result
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["floor_divide"](other, self)
+        return result
+
+    def __mod__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["remainder"](self, other)
+        return result
+
+    def __rmod__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["remainder"](other, self)
+        return result
+
+    def __pow__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["pow"](self, other)
+        return result
+
+    def __rpow__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["pow"](other, self)
+        return result
+
+    def __matmul__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["matmul"](self, other)
+        return result
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["matmul"](other, self)
+        return result
+
+    def __neg__(self) -> Tensor:
+        result: Tensor = FUNCTIONS["neg"](self)
+        return result
+
+    def __pos__(self) -> Tensor:
+        return self  # type: ignore[return-value]  # `self` is a Tensor: the only subclass
+
+    def __abs__(self) -> Tensor:
+        result: Tensor = FUNCTIONS["abs"](self)
+        return result
+
+    # ---------------------------------------------------- comparison: not differentiable
+
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]  # elementwise, as NumPy
+        result: Tensor = FUNCTIONS["eq"](self, other)
+        return result
+
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]  # elementwise, as NumPy
+        result: Tensor = FUNCTIONS["ne"](self, other)
+        return result
+
+    def __lt__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["lt"](self, other)
+        return result
+
+    def __le__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["le"](self, other)
+        return result
+
+    def __gt__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["gt"](self, other)
+        return result
+
+    def __ge__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["ge"](self, other)
+        return result
+
+    def __and__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["bitwise_and"](self, other)
+        return result
+
+    def __rand__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["bitwise_and"](other, self)
+        return result
+
+    def __or__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["bitwise_or"](self, other)
+        return result
+
+    def __ror__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["bitwise_or"](other, self)
+        return result
+
+    def __xor__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["bitwise_xor"](self, other)
+        return result
+
+    def __rxor__(self, other: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["bitwise_xor"](other, self)
+        return result
+
+    def __invert__(self) -> Tensor:
+        result: Tensor = FUNCTIONS["bitwise_not"](self)
+        return result
+
+    # -------------------------------------------------------------------------- in place
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._in_place("add", other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._in_place("sub", other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._in_place("mul", other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._in_place("div", other)
+
+    def __ipow__(self, other: Any) -> Tensor:
+        return self._in_place("pow", other)
+
+    def add_(self, other: Any) -> Tensor:
+        """Add in place; see `_in_place` for when that is refused."""
+        return self._in_place("add", other)
+
+    def sub_(self, other: Any) -> Tensor:
+        """Subtract in place."""
+        return self._in_place("sub", other)
+
+    def mul_(self, other: Any) -> Tensor:
+        """Multiply in place."""
+        return self._in_place("mul", other)
+
+    def div_(self, other: Any) -> Tensor:
+        """Divide in place."""
+        return self._in_place("div", other)
+
+    def clamp_(self, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002 - PyTorch's names
+        """Limit the values in place."""
+        return self._in_place("clamp", min, max)
+
+    def zero_(self) -> Tensor:
+        """Set every element to zero in place."""
+        return self._in_place("full_like", 0)
+
+    def fill_(self, value: Any) -> Tensor:
+        """Set every element to ``value`` in place."""
+        return self._in_place("full_like", value)
+
+    def copy_(self, source: Any) -> Tensor:
+        """Copy ``source``, broadcast and converted to this dtype, in place."""
+        return self._in_place("copy_of", source)
+
+    def _in_place(self, name: str, *arguments: Any) -> Tensor:
+        """Compute out of place, then store the result in this Tensor's memory.
+
+        Raises
+        ------
+        AutogradError
+            While recording: if this Tensor is a leaf that requires a gradient, if it is a view,
+            or if views of it are alive, because their history would be wrong afterwards.
+        ShapeError, DTypeError
+            If the result has another shape or dtype.
+        """
+        tensor: Tensor = self  # type: ignore[assignment]  # the only subclass
+        result: Tensor = FUNCTIONS[name](tensor, *arguments)
+        if result.shape != tensor.shape:
+            raise ShapeError(
+                f"in place, the result must keep shape {tensor.shape}, got {result.shape}"
+            )
+        if result.dtype != tensor.dtype:
+            raise DTypeError(
+                f"in place, the result must keep dtype {tensor.dtype}, got {result.dtype}; "
+                f"convert the operand with .to({str(tensor.dtype)!r}) first"
+            )
+        if result.node is not None or (tensor._requires_grad and is_grad_enabled()):
+            self._check_in_place()
+            tensor.node = result.node
+            tensor._requires_grad = result._requires_grad
+        np.copyto(tensor.array, result.array)
+        tensor.counter[0] += 1
+        return tensor
+
+    def _check_in_place(self) -> None:
+        tensor: Tensor = self  # type: ignore[assignment]  # the only subclass
+        if tensor._requires_grad and tensor.node is None:
+            raise AutogradError(
+                "a leaf that requires a gradient cannot be changed in place while recording; "
+                "use the out-of-place operator, or no_grad()"
+            )
+        if tensor.is_view or any(view() is not None for view in tensor.counter[1:]):
+            raise AutogradError(
+                "a Tensor that shares memory with a view cannot be changed in place while "
+                "recording; clone() it first, or assign to the base: base[index] = value"
+            )
+
+    def __getitem__(self, index: Any) -> Tensor:
+        result: Tensor = FUNCTIONS["index"](self, index)
+        return result
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._in_place("index_put", index, value)
+
+    # ----------------------------------------------------------------------- elementwise
+
+    def exp(self) -> Tensor:
+        """Return `minigrad.exp` of each element."""
+        result: Tensor = FUNCTIONS["exp"](self)
+        return result
+
+    def exp2(self) -> Tensor:
+        """Return `minigrad.exp2` of each element."""
+        result: Tensor = FUNCTIONS["exp2"](self)
+        return result
+
+    def expm1(self) -> Tensor:
+        """Return `minigrad.expm1` of each element."""
+        result: Tensor = FUNCTIONS["expm1"](self)
+        return result
+
+    def log(self) -> Tensor:
+        """Return `minigrad.log` of each element."""
+        result: Tensor = FUNCTIONS["log"](self)
+        return result
+
+    def log2(self) -> Tensor:
+        """Return `minigrad.log2` of each element."""
+        result: Tensor = FUNCTIONS["log2"](self)
+        return result
+
+    def log10(self) -> Tensor:
+        """Return `minigrad.log10` of each element."""
+        result: Tensor = FUNCTIONS["log10"](self)
+        return result
+
+    def log1p(self) -> Tensor:
+        """Return `minigrad.log1p` of each element."""
+        result: Tensor = FUNCTIONS["log1p"](self)
+        return result
+
+    def sqrt(self) -> Tensor:
+        """Return `minigrad.sqrt` of each element."""
+        result: Tensor = FUNCTIONS["sqrt"](self)
+        return result
+
+    def rsqrt(self) -> Tensor:
+        """Return `minigrad.rsqrt` of each element."""
+        result: Tensor = FUNCTIONS["rsqrt"](self)
+        return result
+
+    def square(self) -> Tensor:
+        """Return `minigrad.square` of each element."""
+        result: Tensor = FUNCTIONS["square"](self)
+        return result
+
+    def reciprocal(self) -> Tensor:
+        """Return `minigrad.reciprocal` of each element."""
+        result: Tensor = FUNCTIONS["reciprocal"](self)
+        return result
+
+    def sin(self) -> Tensor:
+        """Return `minigrad.sin` of each element."""
+        result: Tensor = FUNCTIONS["sin"](self)
+        return result
+
+    def cos(self) -> Tensor:
+        """Return `minigrad.cos` of each element."""
+        result: Tensor = FUNCTIONS["cos"](self)
+        return result
+
+    def tan(self) -> Tensor:
+        """Return `minigrad.tan` of each element."""
+        result: Tensor = FUNCTIONS["tan"](self)
+        return result
+
+    def arcsin(self) -> Tensor:
+        """Return `minigrad.arcsin` of each element."""
+        result: Tensor = FUNCTIONS["arcsin"](self)
+        return result
+
+    def arccos(self) -> Tensor:
+        """Return `minigrad.arccos` of each element."""
+        result: Tensor = FUNCTIONS["arccos"](self)
+        return result
+
+    def arctan(self) -> Tensor:
+        """Return `minigrad.arctan` of each element."""
+        result: Tensor = FUNCTIONS["arctan"](self)
+        return result
+
+    def sinh(self) -> Tensor:
+        """Return `minigrad.sinh` of each element."""
+        result: Tensor = FUNCTIONS["sinh"](self)
+        return result
+
+    def cosh(self) -> Tensor:
+        """Return `minigrad.cosh` of each element."""
+        result: Tensor = FUNCTIONS["cosh"](self)
+        return result
+
+    def tanh(self) -> Tensor:
+        """Return `minigrad.tanh` of each element."""
+        result: Tensor = FUNCTIONS["tanh"](self)
+        return result
+
+    def arcsinh(self) -> Tensor:
+        """Return `minigrad.arcsinh` of each element."""
+        result: Tensor = FUNCTIONS["arcsinh"](self)
+        return result
+
+    def arccosh(self) -> Tensor:
+        """Return `minigrad.arccosh` of each element."""
+        result: Tensor = FUNCTIONS["arccosh"](self)
+        return result
+
+    def arctanh(self) -> Tensor:
+        """Return `minigrad.arctanh` of each element."""
+        result: Tensor = FUNCTIONS["arctanh"](self)
+        return result
+
+    def erf(self) -> Tensor:
+        """Return `minigrad.erf` of each element."""
+        result: Tensor = FUNCTIONS["erf"](self)
+        return result
+
+    def sigmoid(self) -> Tensor:
+        """Return `minigrad.sigmoid` of each element."""
+        result: Tensor = FUNCTIONS["sigmoid"](self)
+        return result
+
+    def relu(self) -> Tensor:
+        """Return `minigrad.relu` of each element."""
+        result: Tensor = FUNCTIONS["relu"](self)
+        return result
+
+    def abs(self) -> Tensor:
+        """Return `minigrad.abs` of each element."""
+        result: Tensor = FUNCTIONS["abs"](self)
+        return result
+
+    def neg(self) -> Tensor:
+        """Return `minigrad.neg` of each element."""
+        result: Tensor = FUNCTIONS["neg"](self)
+        return result
+
+    def sign(self) -> Tensor:
+        """Return `minigrad.sign` of each element."""
+        result: Tensor = FUNCTIONS["sign"](self)
+        return result
+
+    def floor(self) -> Tensor:
+        """Return `minigrad.floor` of each element."""
+        result: Tensor = FUNCTIONS["floor"](self)
+        return result
+
+    def ceil(self) -> Tensor:
+        """Return `minigrad.ceil` of each element."""
+        result: Tensor = FUNCTIONS["ceil"](self)
+        return result
+
+    def round(self) -> Tensor:
+        """Return `minigrad.round` of each element."""
+        result: Tensor = FUNCTIONS["round"](self)
+        return result
+
+    def trunc(self) -> Tensor:
+        """Return `minigrad.trunc` of each element."""
+        result: Tensor = FUNCTIONS["trunc"](self)
+        return result
+
+    def add(self, other: Any) -> Tensor:
+        """Return `minigrad.add` of this and ``other``."""
+        result: Tensor = FUNCTIONS["add"](self, other)
+        return result
+
+    def sub(self, other: Any) -> Tensor:
+        """Return `minigrad.sub` of this and ``other``."""
+        result: Tensor = FUNCTIONS["sub"](self, other)
+        return result
+
+    def mul(self, other: Any) -> Tensor:
+        """Return `minigrad.mul` of this and ``other``."""
+        result: Tensor = FUNCTIONS["mul"](self, other)
+        return result
+
+    def div(self, other: Any) -> Tensor:
+        """Return `minigrad.div` of this and ``other``."""
+        result: Tensor = FUNCTIONS["div"](self, other)
+        return result
+
+    def pow(self, other: Any) -> Tensor:
+        """Return `minigrad.pow` of this and ``other``."""
+        result: Tensor = FUNCTIONS["pow"](self, other)
+        return result
+
+    def maximum(self, other: Any) -> Tensor:
+        """Return `minigrad.maximum` of this and ``other``."""
+        result: Tensor = FUNCTIONS["maximum"](self, other)
+        return result
+
+    def minimum(self, other: Any) -> Tensor:
+        """Return `minigrad.minimum` of this and ``other``."""
+        result: Tensor = FUNCTIONS["minimum"](self, other)
+        return result
+
+    def matmul(self, other: Any) -> Tensor:
+        """Return `minigrad.matmul` of this and ``other``."""
+        result: Tensor = FUNCTIONS["matmul"](self, other)
+        return result
+
+    def dot(self, other: Any) -> Tensor:
+        """Return `minigrad.dot` of this and ``other``."""
+        result: Tensor = FUNCTIONS["dot"](self, other)
+        return result
+
+    def remainder(self, other: Any) -> Tensor:
+        """Return `minigrad.remainder` of this and ``other``."""
+        result: Tensor = FUNCTIONS["remainder"](self, other)
+        return result
+
+    def clamp(self, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002 - PyTorch's names
+        """Return the values limited to ``[min, max]``."""
+        result: Tensor = FUNCTIONS["clamp"](self, min, max)
+        return result
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002 - PyTorch's names
+        """Return the values limited to ``[min, max]``."""
+        result: Tensor = FUNCTIONS["clamp"](self, min, max)
+        return result
+
+    def where(self, condition: Any, other: Any) -> Tensor:
+        """Return this Tensor where ``condition`` holds, else ``other``."""
+        result: Tensor = FUNCTIONS["where"](condition, self, other)
+        return result
+
+    def isnan(self) -> Tensor:
+        """Return where the values are NaN."""
+        result: Tensor = FUNCTIONS["isnan"](self)
+        return result
+
+    def isfinite(self) -> Tensor:
+        """Return where the values are neither NaN nor infinite."""
+        result: Tensor = FUNCTIONS["isfinite"](self)
+        return result
+
+    # ------------------------------------------------------------------------ reductions
+
+    def sum(self, dim: Axis = None, keepdim: bool = False) -> Tensor:
+        """Return `minigrad.sum` over ``dim``."""
+        result: Tensor = FUNCTIONS["sum"](self, dim, keepdim)
+        return result
+
+    def mean(self, dim: Axis = None, keepdim: bool = False) -> Tensor:
+        """Return `minigrad.mean` over ``dim``."""
+        result: Tensor = FUNCTIONS["mean"](self, dim, keepdim)
+        return result
+
+    def amax(self, dim: Axis = None, keepdim: bool = False) -> Tensor:
+        """Return `minigrad.amax` over ``dim``."""
+        result: Tensor = FUNCTIONS["amax"](self, dim, keepdim)
+        return result
+
+    def amin(self, dim: Axis = None, keepdim: bool = False) -> Tensor:
+        """Return `minigrad.amin` over ``dim``."""
+        result: Tensor = FUNCTIONS["amin"](self, dim, keepdim)
+        return result
+
+    def var(self, dim: Axis = None, *, correction: int = 1, keepdim: bool = False) -> Tensor:
+        """Return `minigrad.var` over ``dim``: unbiased unless ``correction`` is 0."""
+        result: Tensor = FUNCTIONS["var"](self, dim, correction=correction, keepdim=keepdim)
+        return result
+
+    def std(self, dim: Axis = None, *, correction: int = 1, keepdim: bool = False) -> Tensor:
+        """Return `minigrad.std` over ``dim``: unbiased unless ``correction`` is 0."""
+        result: Tensor = FUNCTIONS["std"](self, dim, correction=correction, keepdim=keepdim)
+        return result
+
+    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        """Return the maximum of all elements, or (values, indices) along ``dim``."""
+        return FUNCTIONS["max"](self, dim, keepdim)
+
+    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
+        """Return the minimum of all elements, or (values, indices) along ``dim``."""
+        return FUNCTIONS["min"](self, dim, keepdim)
+
+    def argmax(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """Return the index of the first maximum."""
+        result: Tensor = FUNCTIONS["argmax"](self, dim, keepdim)
+        return result
+
+    def argmin(self, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        """Return the index of the first minimum."""
+        result: Tensor = FUNCTIONS["argmin"](self, dim, keepdim)
+        return result
+
+    def any(self, dim: Axis = None, keepdim: bool = False) -> Tensor:
+        """Return whether any element is nonzero."""
+        result: Tensor = FUNCTIONS["any"](self, dim, keepdim)
+        return result
+
+    def all(self, dim: Axis = None, keepdim: bool = False) -> Tensor:
+        """Return whether all element is nonzero."""
+        result: Tensor = FUNCTIONS["all"](self, dim, keepdim)
+        return result
+
+    def softmax(self, dim: int) -> Tensor:
+        """Return `minigrad.softmax` along ``dim``."""
+        result: Tensor = FUNCTIONS["softmax"](self, dim)
+        return result
+
+    def log_softmax(self, dim: int) -> Tensor:
+        """Return `minigrad.log_softmax` along ``dim``."""
+        result: Tensor = FUNCTIONS["log_softmax"](self, dim)
+        return result
+
+    # ----------------------------------------------------------------------------- shape
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the values in another shape; a view where possible."""
+        result: Tensor = FUNCTIONS["reshape"](self, _flat(shape))
+        return result
+
+    def view(self, *shape: Any) -> Tensor:
+        """Return the values in another shape; as `reshape`."""
+        return self.reshape(*shape)
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        """Return a Tensor whose axes ``start_dim`` to ``end_dim`` are one."""
+        result: Tensor = FUNCTIONS["flatten"](self, start_dim, end_dim)
+        return result
+
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
+        """Return a view with two axes exchanged."""
+        result: Tensor = FUNCTIONS["transpose"](self, dim0, dim1)
+        return result
+
+    def permute(self, *dims: Any) -> Tensor:
+        """Return a view with the axes in another order."""
+        result: Tensor = FUNCTIONS["permute"](self, _flat(dims))
+        return result
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 - the field's name
+        """A view with the axes reversed."""
+        result: Tensor = FUNCTIONS["permute"](self, None)
+        return result
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 - PyTorch's name
+        """A view with the last two axes exchanged."""
+        return self.transpose(-2, -1)
+
+    def squeeze(self, dim: int | Sequence[int] | None = None) -> Tensor:
+        """Return a view without axes of length one."""
+        result: Tensor = FUNCTIONS["squeeze"](self, dim)
+        return result
+
+    def unsqueeze(self, dim: int) -> Tensor:
+        """Return a view with a new axis of length one."""
+        result: Tensor = FUNCTIONS["unsqueeze"](self, dim)
+        return result
+
+    def expand(self, *sizes: Any) -> Tensor:
+        """Return a read-only view broadcast to a larger shape; -1 keeps a length."""
+        result: Tensor = FUNCTIONS["expand"](self, _flat(sizes))
+        return result
+
+    def gather(self, dim: int, index: Any) -> Tensor:
+        """Return the values at ``index`` along ``dim``."""
+        result: Tensor = FUNCTIONS["gather"](self, dim, index)
+        return result
+
+    def masked_fill(self, mask: Any, value: Any) -> Tensor:
+        """Return ``value`` where ``mask`` holds, else this Tensor."""
+        result: Tensor = FUNCTIONS["where"](mask, value, self)
+        return result
+
+    def clone(self) -> Tensor:
+        """Return a recorded copy."""
+        result: Tensor = FUNCTIONS["clone"](self)
+        return result
+
+    def contiguous(self) -> Tensor:
+        """Return this Tensor if it is in C order, else a recorded copy that is."""
+        result: Tensor = FUNCTIONS["contiguous"](self)
+        return result
+
+
+def _flat(sizes: tuple[Any, ...]) -> tuple[int, ...]:
+    """Accept both ``f(2, 3)`` and ``f((2, 3))``."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        return tuple(sizes[0])
+    return sizes
+
+
+class TensorConversions:
+    """Conversions between dtypes: apart, because their names hide the types' own."""
+
+    __slots__ = ()
+
+    def float(self) -> Tensor:
+        """Convert to float32."""
+        return self._cast("float32")
+
+    def double(self) -> Tensor:
+        """Convert to float64."""
+        return self._cast("float64")
+
+    def long(self) -> Tensor:
+        """Convert to int64."""
+        return self._cast("int64")
+
+    def int(self) -> Tensor:
+        """Convert to int32."""
+        return self._cast("int32")
+
+    def bool(self) -> Tensor:
+        """Convert to bool."""
+        return self._cast("bool")
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """Convert to the dtype of ``other``."""
+        return self._cast(other.dtype)
+
+    def _cast(self, dtype: DTypeLike) -> Tensor:
+        result: Tensor = FUNCTIONS["cast"](self, np.dtype(dtype))
+        return result
