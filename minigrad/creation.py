@@ -1,0 +1,248 @@
+"""Functions that make Tensors, under PyTorch's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.device import Device
+from minigrad.errors import DTypeError
+from minigrad.random import Generator, default_generator
+from minigrad.tensor import Tensor, _wrap, as_array
+from minigrad.typing import Array, DTypeLike, Shape
+
+__all__ = [
+    "arange",
+    "empty",
+    "eye",
+    "from_numpy",
+    "full",
+    "linspace",
+    "ones",
+    "rand",
+    "randint",
+    "randn",
+    "randperm",
+    "tensor",
+    "zeros",
+]
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+def _finish(array: Array, device: Any, requires_grad: bool) -> Tensor:
+    if device is not None:
+        Device(device)
+    return Tensor(array, requires_grad) if requires_grad else _wrap(array)
+
+
+def _size(size: tuple[Any, ...]) -> Shape:
+    """Accept both ``zeros(2, 3)`` and ``zeros((2, 3))``."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        return tuple(size[0])
+    return size
+
+
+def tensor(
+    data: Any, dtype: DTypeLike = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return a Tensor with a copy of ``data``.
+
+    Parameters
+    ----------
+    data : array_like or Tensor
+        Python floats become float32; arrays keep their dtype.
+    dtype : dtype, optional
+    device : str or Device, optional
+    requires_grad : bool
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    DTypeError
+        If the data are not numbers, or ``requires_grad`` is asked of a dtype that is not floating.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.tensor([[1.0, 2.0], [3.0, 4.0]]).sum()
+    tensor(10.)
+    """
+    source = data.array if isinstance(data, Tensor) else as_array(data)
+    return _finish(np.array(source, dtype=dtype, copy=True), device, requires_grad)
+
+
+def from_numpy(array: Array) -> Tensor:
+    """Return a Tensor that shares memory with ``array``.
+
+    Raises
+    ------
+    DTypeError
+        If ``array`` is not an ndarray of numbers.
+    """
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(f"from_numpy expects an ndarray, got {type(array).__name__}")
+    return Tensor(array)
+
+
+def zeros(
+    *size: Any, dtype: DTypeLike = _FLOAT32, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return a Tensor of zeros; ``size`` as integers or one tuple."""
+    return _finish(np.zeros(_size(size), dtype), device, requires_grad)
+
+
+def ones(
+    *size: Any, dtype: DTypeLike = _FLOAT32, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return a Tensor of ones; ``size`` as integers or one tuple."""
+    return _finish(np.ones(_size(size), dtype), device, requires_grad)
+
+
+def empty(
+    *size: Any, dtype: DTypeLike = _FLOAT32, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return a Tensor of arbitrary values; ``size`` as integers or one tuple."""
+    return _finish(np.empty(_size(size), dtype), device, requires_grad)
+
+
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: DTypeLike = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return a Tensor of shape ``size`` in which every element is ``fill_value``."""
+    value = as_array(fill_value)
+    shape = size if isinstance(size, (tuple, list)) else (size,)
+    return _finish(np.full(tuple(shape), value, dtype=dtype or value.dtype), device, requires_grad)
+
+
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: DTypeLike = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return the values from ``start`` (or 0) up to, not including, ``end``.
+
+    Integers if all arguments are, else float32.
+    """
+    if end is None:
+        start, end = 0, start
+    if dtype is None and any(isinstance(value, float) for value in (start, end, step)):
+        dtype = _FLOAT32
+    return _finish(np.arange(start, end, step, dtype=dtype), device, requires_grad)
+
+
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: DTypeLike = _FLOAT32,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return ``steps`` equally spaced values from ``start`` to ``end``, both included."""
+    return _finish(np.linspace(start, end, steps, dtype=dtype), device, requires_grad)
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: DTypeLike = _FLOAT32,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return the identity matrix of shape ``(n, m or n)``."""
+    return _finish(np.eye(n, m, dtype=dtype), device, requires_grad)
+
+
+def _draw(
+    sampler: Callable[[Generator, Shape], Array],
+    size: tuple[Any, ...],
+    generator: Generator | None,
+    dtype: DTypeLike,
+    device: Any,
+    requires_grad: bool,
+) -> Tensor:
+    array = sampler(generator or default_generator, _size(size))
+    return _finish(np.asarray(array, dtype=dtype), device, requires_grad)
+
+
+def rand(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: DTypeLike = _FLOAT32,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return uniform random values in [0, 1).
+
+    The values of float32 are drawn in float32, so that rounding never makes a 1.
+    """
+    kind = np.float32 if np.dtype(dtype) == _FLOAT32 else np.float64
+    return _draw(
+        lambda source, shape: source.numpy.random(shape, dtype=kind),
+        size,
+        generator,
+        dtype,
+        device,
+        requires_grad,
+    )
+
+
+def randn(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: DTypeLike = _FLOAT32,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return random values of the standard normal distribution."""
+    kind = np.float32 if np.dtype(dtype) == _FLOAT32 else np.float64
+    return _draw(
+        lambda source, shape: source.numpy.standard_normal(shape, dtype=kind),
+        size,
+        generator,
+        dtype,
+        device,
+        requires_grad,
+    )
+
+
+def randint(
+    low: int,
+    high: int | None = None,
+    size: Any = (),
+    *,
+    generator: Generator | None = None,
+    dtype: DTypeLike = np.int64,
+    device: Any = None,
+) -> Tensor:
+    """Return random integers from ``low`` (or 0) up to, not including, ``high``.
+
+    ``randint(high, size=...)`` and ``randint(low, high, size)`` both work.
+    """
+    if high is None:
+        low, high = 0, low
+    source = generator or default_generator
+    return _finish(np.asarray(source.numpy.integers(low, high, size, dtype)), device, False)
+
+
+def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
+    """Return a random permutation of the integers below ``n``, int64."""
+    source = generator or default_generator
+    return _finish(source.numpy.permutation(n).astype(np.int64), device, False)
