@@ -29,6 +29,8 @@ class Device:
 
     __slots__ = ("type",)
 
+    type: str
+
     def __init__(self, name: str | Device) -> None:
         kind = name.type if isinstance(name, Device) else name
         if kind.split(":")[0] == "cuda":

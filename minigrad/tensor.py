@@ -402,7 +402,8 @@ class Tensor(TensorConversions, TensorOperators):
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len() of a Tensor of rank 0")
-        return self.array.shape[0]
+        length: int = self.array.shape[0]
+        return length
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
