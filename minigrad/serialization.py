@@ -133,26 +133,31 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {os.fspath(path)}")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile) or _HEADER not in file.files:
+    name = os.fspath(path)
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as members:
+                foreign = f"{_HEADER}.npy" not in members.namelist()
+            if foreign:
                 raise CheckpointError(
-                    f"{os.fspath(path)} is not a file that minigrad has saved: expected an .npz "
-                    f"with a member {_HEADER}"
+                    f"{name} is not a file that minigrad has saved: expected an .npz with a "
+                    f"member {_HEADER}"
                 )
-            header = json.loads(bytes(file[_HEADER]).decode())
-            if header.get("version", 0) > FORMAT_VERSION:
-                raise CheckpointError(
-                    f"{os.fspath(path)} has format version {header['version']}, this minigrad "
-                    f"{__version__} reads up to {FORMAT_VERSION}: use a newer minigrad"
-                )
-            return _decode(header["data"], file)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, CheckpointError):
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                header = json.loads(bytes(arrays[_HEADER]).decode())
+                if header["version"] > FORMAT_VERSION:
+                    raise CheckpointError(
+                        f"{name} has format version {header['version']}, this minigrad "
+                        f"{__version__} reads up to {FORMAT_VERSION}: use a newer minigrad"
+                    )
+                return _decode(header["data"], arrays)
+        except CheckpointError:
             raise
-        raise CheckpointError(
-            f"{os.fspath(path)} is truncated, damaged or not a minigrad file ({error})"
-        ) from error
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise CheckpointError(
+                f"{name} is truncated, damaged or not a minigrad file ({error})"
+            ) from error
 
 
 def _encode(value: Any, arrays: dict[str, Array], where: str) -> Any:

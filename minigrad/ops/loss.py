@@ -77,7 +77,7 @@ class CrossEntropy(Op):
         if ctx is not None:
             ctx.extra = (exponentials, total, scale)
         if reduction == "none":
-            return y
+            return np.asarray(y)
         if reduction == "sum":
             return np.asarray(np.sum(y))
         with np.errstate(invalid="ignore"):  # the mean of nothing is NaN, as in PyTorch
@@ -345,11 +345,15 @@ def nll_loss(
     picked = _classes_last(x)[np.arange(indices.size), safe]
     if kept is not None:  # before the product: 0 * (-inf) would be NaN
         picked = FUNCTIONS["where"](kept, picked, 0.0)
-    losses = -picked * scale
+    losses: Tensor = -picked * scale
     if reduction == "mean":
         with np.errstate(invalid="ignore"):  # the mean of nothing is NaN, as in PyTorch
-            return losses.sum() / float(scale.sum(dtype=np.float64))
-    return losses.reshape(samples) if reduction == "none" else losses.sum()
+            losses = losses.sum() / float(scale.sum(dtype=np.float64))
+    elif reduction == "sum":
+        losses = losses.sum()
+    else:
+        losses = losses.reshape(samples)
+    return losses
 
 
 @public
@@ -471,7 +475,8 @@ def _same_shape(name: str, x: Any, target: Any) -> tuple[Tensor, Tensor]:
 def _difference(name: str, x: Any, target: Any, reduction: Reduction) -> Tensor:
     _check_reduction(name, reduction)
     x, target = _same_shape(name, x, target)
-    return x - target
+    difference: Tensor = x - target
+    return difference
 
 
 def _reduce(losses: Tensor, reduction: Reduction) -> Tensor:

@@ -60,13 +60,13 @@ def cast(x: Any, dtype: DTypeLike) -> Tensor:
     Tensor like ``x``
         ``x`` itself if it has that dtype.
     """
-    x = as_tensor(x)
+    tensor = as_tensor(x)
     dtype = np.dtype(dtype)
-    if x.dtype == dtype:
-        return x
+    if tensor.dtype == dtype:
+        return tensor
     if dtype.kind != "f":  # integers and booleans carry no gradient
-        return _wrap(x.array.astype(dtype))
-    result: Tensor = apply(Cast, x, dtype=dtype)
+        return _wrap(tensor.array.astype(dtype))
+    result: Tensor = apply(Cast, tensor, dtype=dtype)
     return result
 
 

@@ -46,12 +46,12 @@ def dropout(
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout: p must be between 0 and 1, got {p!r}")
-    x = as_float(x)
+    tensor = as_float(x)
     if not training or p == 0.0:
-        return x
+        return tensor
     source = (generator or default_generator).numpy
-    mask = (source.random(x.shape, dtype=np.float32) >= p).astype(x.dtype)
+    mask = (source.random(tensor.shape, dtype=np.float32) >= p).astype(tensor.dtype)
     if p < 1.0:
         mask *= mask.dtype.type(1.0 / (1.0 - p))
-    result: Tensor = FUNCTIONS["mul"](x, _wrap(mask))
+    result: Tensor = FUNCTIONS["mul"](tensor, _wrap(mask))
     return result
