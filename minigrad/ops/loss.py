@@ -96,7 +96,7 @@ class CrossEntropy(Op):
         label_smoothing: float,
     ) -> tuple[Array, None, None]:
         exponentials, total, scale = ctx.extra or ()
-        samples, classes = np.arange(z.shape[0]), z.shape[1]
+        samples, classes = np.arange(z.shape[0], like=z), z.shape[1]
         kept, safe_target = _kept(target, ignore_index)
         with np.errstate(invalid="ignore", divide="ignore"):
             upstream = dy / np.sum(scale) if reduction == "mean" else dy
@@ -130,7 +130,8 @@ class CrossEntropy(Op):
         target = np.asarray(target)
         kept, safe_target = _kept(target, ignore_index)
         scale = np.ones_like(z, shape=target.shape) if weight is None else weight[safe_target]
-        y = -log_p[np.arange(z.shape[0]), safe_target] * scale * (1.0 - label_smoothing)
+        samples = np.arange(z.shape[0], like=target)
+        y = -log_p[samples, safe_target] * scale * (1.0 - label_smoothing)
         if label_smoothing:
             weighted = log_p if weight is None else log_p * weight
             y = y - np.sum(weighted, axis=1) * (label_smoothing / z.shape[1])
@@ -145,7 +146,7 @@ class CrossEntropy(Op):
 def _kept(target: Array, ignore_index: int) -> tuple[Array | None, Array]:
     """Return which samples count (None: all), and targets that are safe to index with."""
     ignored = target == ignore_index
-    if not ignored.any():
+    if not np.any(ignored):
         return None, target
     return ~ignored, np.where(ignored, 0, target)
 
