@@ -47,10 +47,12 @@ def slab_of(x: Array) -> Slab | None:
     Returns
     -------
     Slab or None
-        None when elements are missing between those of ``x`` (slices), are shared (broadcasts) or
-        run backwards: then a copy is needed.
+        None when elements are missing between those of ``x`` (slices), are shared (broadcasts),
+        run backwards or are not aligned: then a copy is needed.
     """
     channels = x.shape[1]
+    if not x.flags.aligned:
+        return None
     if x.flags.c_contiguous:
         n = x.shape[0]
         return Slab(n, channels, x.size // (n * channels))
