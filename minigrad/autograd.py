@@ -119,8 +119,11 @@ def grad(
             )
         if gradient is None or isinstance(gradient, Tensor):
             results.append(gradient)
+        elif id(gradient) in owned:
+            owned.remove(id(gradient))  # an input that is listed again gets a copy
+            results.append(_wrap(gradient))
         else:
-            results.append(_wrap(gradient if id(gradient) in owned else gradient.copy()))
+            results.append(_wrap(gradient.copy()))
     return tuple(results)
 
 
@@ -208,7 +211,10 @@ def _run(
     gradients: dict[Node | Tensor, Any] = {}
     owned: set[int] = set()
     for edge, seed in seeds:
-        gradients[edge] = gradients[edge] + seed if edge in gradients else seed
+        if edge in gradients:
+            _add(gradients, owned, edge, seed)
+        else:
+            gradients[edge] = seed
 
     with set_grad_enabled(create_graph):
         for node in nodes:
@@ -216,6 +222,7 @@ def _run(
             dy = gradients.get(node) if keep else gradients.pop(node, None)
             if dy is None or node in stop:
                 continue
+            owned.discard(id(dy))  # from here on the rule may hand it to several inputs
             if node.retained is not None:
                 _retain_gradient(node.retained(), dy, create_graph)
             if needs is None:
@@ -226,8 +233,6 @@ def _run(
                     _propagate(node, dy, gradients, owned, create_graph)
                 finally:
                     node.needs = all_needs
-            if not keep:
-                owned.discard(id(dy))
             if not retain_graph and (node.saved or node.extra):
                 node.saved = node.extra = None
     return gradients, owned

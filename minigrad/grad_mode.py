@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from contextlib import ContextDecorator
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 __all__ = ["enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled", "state"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _State(threading.local):
@@ -17,7 +22,7 @@ class _State(threading.local):
 state = _State()
 
 
-class set_grad_enabled(ContextDecorator):  # noqa: N801 - PyTorch's name
+class set_grad_enabled:  # noqa: N801 - PyTorch's name
     """Record ops, or do not, inside a ``with`` block or a decorated function.
 
     Parameters
@@ -36,6 +41,17 @@ class set_grad_enabled(ContextDecorator):  # noqa: N801 - PyTorch's name
 
     def __exit__(self, *exception: object) -> None:
         state.recording = self._previous.pop()
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        """Return ``function`` as it runs inside this block; each call has a block of its own."""
+        mode = self.mode
+
+        @functools.wraps(function)
+        def decorated(*args: P.args, **kwargs: P.kwargs) -> T:
+            with set_grad_enabled(mode):
+                return function(*args, **kwargs)
+
+        return decorated
 
 
 class no_grad(set_grad_enabled):  # noqa: N801 - PyTorch's name

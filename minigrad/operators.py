@@ -110,10 +110,14 @@ class TensorOperators:
     # ---------------------------------------------------- comparison: not differentiable
 
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]  # elementwise, as NumPy
+        if other is None or isinstance(other, str):  # not equal, as PyTorch says
+            return NotImplemented
         result: Tensor = FUNCTIONS["eq"](self, other)
         return result
 
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]  # elementwise, as NumPy
+        if other is None or isinstance(other, str):
+            return NotImplemented
         result: Tensor = FUNCTIONS["ne"](self, other)
         return result
 

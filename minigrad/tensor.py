@@ -330,9 +330,7 @@ class Tensor(TensorConversions, TensorOperators):
     # -------------------------------------------------------------------------- NumPy's protocols
 
     def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> Array:
-        if copy:
-            return np.array(self.array, dtype=dtype, copy=True)
-        array = np.asarray(self.array, dtype=dtype)
+        array = np.array(self.array, dtype=dtype, copy=copy)
         if self._requires_grad and np.may_share_memory(array, self.array):
             array = array.view()
             array.flags.writeable = False
@@ -492,7 +490,8 @@ def _join_storage(view: Tensor, base: Tensor) -> None:
     view.counter = base.counter
     view.is_view = True
     counter = base.counter
-    counter[1:] = [ref for ref in counter[1:] if ref() is not None]
+    if len(counter) & (len(counter) - 1) == 0:  # at powers of two: many views stay linear work
+        counter[1:] = [ref for ref in counter[1:] if ref() is not None]
     counter.append(weakref.ref(view))
 
 
