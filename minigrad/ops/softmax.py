@@ -1,0 +1,164 @@
+"""Softmax, its logarithm, and the logarithm of a sum of two exponentials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.engine import Node, Op, apply
+from minigrad.kernels.memory import empty_like
+from minigrad.ops.activation import Sigmoid
+from minigrad.ops.axes import normalize_axis
+from minigrad.ops.broadcasting import apply_broadcasting, promote_to_float
+from minigrad.ops.promotion import as_float
+from minigrad.registry import implements, public
+from minigrad.tensor import Tensor
+from minigrad.typing import Array
+
+__all__ = ["log_softmax", "logaddexp", "softmax"]
+
+
+class Softmax(Op):
+    """``exp(x) / sum(exp(x))``: dx = y * (dy - sum(dy * y))."""
+
+    saves = ("y",)
+    fresh = True
+
+    @staticmethod
+    def forward(ctx: Node | None, x: Array, *, dim: int) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # x - max: infinite or NaN
+            y = _minus_largest(x, dim)
+            np.exp(y, out=y)
+            y /= np.add.reduce(y, axis=dim, keepdims=True)
+        return y
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any, y: Any, *, dim: int) -> tuple[Any]:
+        return (y * (dy - np.sum(dy * y, axis=dim, keepdims=True)),)
+
+
+@public
+def softmax(x: Any, dim: int) -> Tensor:
+    """Return ``exp(x)`` divided by its sum along ``dim``.
+
+    Parameters
+    ----------
+    x : Tensor, any shape, float32 or float64
+    dim : int
+        The axis along which the results add up to 1.
+
+    Returns
+    -------
+    Tensor like ``x``
+        NaN along an axis that has an element of plus infinity, or minus infinity alone, as in
+        PyTorch.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has no axis ``dim``.
+
+    Notes
+    -----
+    The largest element is subtracted first, so elements of any size neither overflow nor lose
+    digits.
+    """
+    x = as_float(x)
+    axis = normalize_axis("softmax", dim, max(x.ndim, 1))  # a number may be normalised, too
+    result: Tensor = apply(Softmax, x, dim=axis)
+    return result
+
+
+class LogSoftmax(Op):
+    """``x - log(sum(exp(x)))``: dx = dy - exp(y) * sum(dy)."""
+
+    saves = ("y",)
+    fresh = True
+
+    @staticmethod
+    def forward(ctx: Node | None, x: Array, *, dim: int) -> Array:
+        # Infinite or NaN: x - max. The logarithm of 0: of an axis of length 0.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            y = _minus_largest(x, dim)
+            y -= np.log(np.add.reduce(np.exp(y), axis=dim, keepdims=True))
+        return y
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any, y: Any, *, dim: int) -> tuple[Any]:
+        return (dy - np.exp(y) * np.sum(dy, axis=dim, keepdims=True),)
+
+
+@public
+def log_softmax(x: Any, dim: int) -> Tensor:
+    """Return the logarithm of `softmax`, without its loss of small values.
+
+    Parameters
+    ----------
+    x : Tensor, any shape, float32 or float64
+    dim : int
+        The axis along which the exponentials of the results add up to 1.
+
+    Returns
+    -------
+    Tensor like ``x``
+        NaN along an axis that has an element of plus infinity, or minus infinity alone, as in
+        PyTorch.
+
+    Raises
+    ------
+    ShapeError
+        If ``x`` has no axis ``dim``.
+    """
+    x = as_float(x)
+    axis = normalize_axis("log_softmax", dim, max(x.ndim, 1))  # a number may be normalised, too
+    result: Tensor = apply(LogSoftmax, x, dim=axis)
+    return result
+
+
+def _minus_largest(x: Array, dim: int) -> Array:
+    """Return ``x`` less its maximum along ``dim``, in new memory; that of nothing is -inf."""
+    largest = np.maximum.reduce(x, axis=dim, keepdims=True, initial=-np.inf)
+    return np.subtract(x, largest, out=empty_like(x))
+
+
+class Logaddexp(Op):
+    """``log(exp(a) + exp(b))``: da = dy * sigmoid(a - b), db = dy * sigmoid(b - a)."""
+
+    saves = (0, 1)
+    broadcasts = True
+    fresh = True
+
+    @staticmethod
+    def forward(ctx: Node | None, a: Array, b: Array) -> Array:
+        return np.logaddexp(a, b)
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any, a: Any, b: Any) -> tuple[Any, Any]:
+        return (
+            dy * apply(Sigmoid, a - b) if ctx.needs[0] else None,
+            dy * apply(Sigmoid, b - a) if ctx.needs[1] else None,
+        )
+
+
+@public
+@implements(np.logaddexp)
+def logaddexp(a: Any, b: Any) -> Tensor:
+    """Return ``log(exp(a) + exp(b))`` without overflow.
+
+    Parameters
+    ----------
+    a, b : Tensor, ndarray or scalar
+        Of shapes that broadcast.
+
+    Returns
+    -------
+    Tensor
+        Its gradient is NaN where both operands are the same infinity.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not broadcast.
+    """
+    return apply_broadcasting(Logaddexp, *promote_to_float(a, b))
