@@ -85,15 +85,15 @@ class Adagrad(Optimizer):
         if "sum" not in state:
             start = np.full_like(param, group["initial_accumulator_value"])
             state.update(step=0, sum=_wrap(start))
-        state["step"] += 1
         dispatch.module("optimizer").adagrad(
             param,
             grad,
             state["sum"].array,
-            step=state["step"],
+            step=state["step"] + 1,
             lr=group["lr"],
             lr_decay=group["lr_decay"],
             weight_decay=group["weight_decay"],
             eps=group["eps"],
             maximize=group["maximize"],
         )
+        state["step"] += 1

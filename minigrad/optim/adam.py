@@ -93,7 +93,7 @@ class Adam(Optimizer):
             raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}")
 
     def _update(self, param: Array, grad: Array, state: State, group: Group) -> None:
-        step = state["step"] = state.get("step", 0) + 1
+        step = state.get("step", 0) + 1
         beta1, beta2 = group["betas"]
         dispatch.module("optimizer").adam(
             param,
@@ -110,6 +110,7 @@ class Adam(Optimizer):
             decoupled=group["decoupled_weight_decay"],
             maximize=group["maximize"],
         )
+        state["step"] = step
 
 
 class AdamW(Adam):

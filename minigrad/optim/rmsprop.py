@@ -90,7 +90,6 @@ class RMSprop(Optimizer):
         check_non_negative(group, "lr", "alpha", "eps", "weight_decay", "momentum")
 
     def _update(self, param: Array, grad: Array, state: State, group: Group) -> None:
-        state["step"] = state.get("step", 0) + 1
         dispatch.module("optimizer").rmsprop(
             param,
             grad,
@@ -104,3 +103,4 @@ class RMSprop(Optimizer):
             momentum=group["momentum"],
             maximize=group["maximize"],
         )
+        state["step"] = state.get("step", 0) + 1

@@ -102,10 +102,9 @@ class SGD(Optimizer):
         buffer = None
         first_step = False
         if group["momentum"] != 0:
-            first_step = "momentum_buffer" not in state
-            if first_step:
-                state["momentum_buffer"] = _wrap(np.empty_like(param))
-            buffer = state["momentum_buffer"].array
+            kept = state.get("momentum_buffer")
+            first_step = kept is None
+            buffer = np.empty_like(param) if kept is None else kept.array
         dispatch.module("optimizer").sgd(
             param,
             grad,
@@ -118,3 +117,5 @@ class SGD(Optimizer):
             maximize=group["maximize"],
             first_step=first_step,
         )
+        if first_step and buffer is not None:
+            state["momentum_buffer"] = _wrap(buffer)

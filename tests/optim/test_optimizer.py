@@ -275,7 +275,7 @@ def _wrong_states() -> list[tuple[str, Any, type[MinigradError], str]]:
         ("not a dict", [1, 2], FormatError, "keys 'state' and 'param_groups'"),
         ("a model", {"weight": 1}, FormatError, "keys \\['weight'\\]"),
         ("groups of Adam", foreign_groups, FormatError, "a group lacks momentum"),
-        ("state of Adam", foreign_state, FormatError, "it has 'step'"),
+        ("state of Adam", foreign_state, FormatError, "it has 'exp_avg'"),
         ("group sizes", sizes, FormatError, r"groups of \[3\] parameters, .* of \[2\]"),
         ("shape", shape, ShapeError, r"momentum_buffer of parameter 0 must have shape \(3, 2\)"),
         ("unknown index", unknown, FormatError, "parameter 9"),
