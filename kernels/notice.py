@@ -1,12 +1,26 @@
-"""The line a user sees when kernels have to be compiled, once per process."""
+"""What is told of compilation: a line for the user, and a record of each kernel."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
-__all__ = ["compiling", "set_compile_notice"]
+__all__ = ["CompileRecord", "compiling", "ready", "set_compile_listener", "set_compile_notice"]
+
+
+class CompileRecord(NamedTuple):
+    """One kernel made ready for one signature."""
+
+    name: str
+    """Module and function, and whether it is the serial or the parallel build."""
+    signature: str
+    """Types of the arguments."""
+    seconds: float
+    """Time to compile it or to load it."""
+    from_cache: bool
+    """Whether it was loaded from disk."""
 
 
 def _print(message: str) -> None:
@@ -62,3 +76,38 @@ def compiling(folder: str | None) -> None:
             else "minigrad: compiling kernels for this CPU (at every run: no folder to keep them "
             "in is writable; set NUMBA_CACHE_DIR to one)"
         )
+
+
+_listener: Callable[[CompileRecord], None] | None = None
+
+
+def set_compile_listener(
+    listener: Callable[[CompileRecord], None] | None,
+) -> Callable[[CompileRecord], None] | None:
+    """Choose who is told of each kernel that becomes ready.
+
+    Parameters
+    ----------
+    listener : callable or None
+        Called with a record; None: nobody is told.
+
+    Returns
+    -------
+    callable or None
+        The listener until now, to put it back later.
+    """
+    global _listener
+    previous, _listener = _listener, listener
+    return previous
+
+
+def ready(record: CompileRecord) -> None:
+    """Tell the listener that a kernel is ready.
+
+    Parameters
+    ----------
+    record : CompileRecord
+        Which one.
+    """
+    if _listener is not None:
+        _listener(record)

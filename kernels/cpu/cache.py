@@ -20,10 +20,10 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import llvmlite
 import llvmlite.binding
@@ -38,8 +38,9 @@ from numba.core.caching import (
 )
 
 from minigrad.kernels import notice
+from minigrad.kernels.notice import CompileRecord
 
-__all__ = ["CompileRecord", "cache_folder", "cache_key", "cache_of", "set_compile_listener"]
+__all__ = ["cache_folder", "cache_key", "cache_of"]
 
 _DAYS_KEPT = 30
 _FOLDER_NAME = re.compile(r"kernels-[0-9a-f]{16}")
@@ -51,31 +52,6 @@ _SETTINGS = (
     "NUMBA_OPT",
 )
 """Environment variables that change the machine code."""
-
-
-class CompileRecord(NamedTuple):
-    """One kernel made ready for one signature."""
-
-    name: str
-    """Module and function, and whether it is serial or parallel."""
-    signature: str
-    """Types of the arguments."""
-    seconds: float
-    """Time to compile or to load it."""
-    from_cache: bool
-    """Whether it was loaded from disk."""
-
-
-_listener: Callable[[CompileRecord], None] | None = None
-
-
-def set_compile_listener(
-    listener: Callable[[CompileRecord], None] | None,
-) -> Callable[[CompileRecord], None] | None:
-    """Choose who is told of each kernel compiled or loaded; return who was told until now."""
-    global _listener
-    previous, _listener = _listener, listener
-    return previous
 
 
 def cache_key(sources: Path | None = None) -> str:
@@ -225,9 +201,8 @@ class _Watch:
         notice.compiling(self._folder)
 
     def ready(self, signature: Any, *, from_cache: bool) -> None:
-        if _listener is not None:
-            seconds = time.perf_counter() - self._started
-            _listener(CompileRecord(self._label, str(signature), seconds, from_cache))
+        seconds = time.perf_counter() - self._started
+        notice.ready(CompileRecord(self._label, str(signature), seconds, from_cache))
 
 
 class _DiskCache(FunctionCache):
