@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 from minigrad.engine import OPS, Op, apply
 from minigrad.grad_mode import no_grad
 from minigrad.registry import NUMPY
 from minigrad.tensor import Tensor
 from minigrad.testing import gradcheck, gradgradcheck
-from minigrad.testing.strategies import relaid
+from minigrad.testing.strategies import relaid, seeds
 from minigrad.typing import Array
 from tests.cases import ALL_CASES, Case
 
@@ -32,8 +33,8 @@ def over(cases: Sequence[Case]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=operator.attrgetter("id"))
 
 
-def make(case: Case) -> list[Any]:
-    return list(case.inputs(np.random.default_rng(SEED)))
+def make(case: Case, seed: int = SEED) -> list[Any]:
+    return list(case.inputs(np.random.default_rng(seed)))
 
 
 def is_float(value: Any) -> bool:
@@ -134,8 +135,9 @@ def test_case_runs_its_op(case: Case) -> None:
 
 
 @over(ALL_CASES)
-def test_forward_agrees_with_numpy(case: Case) -> None:
-    inputs = make(case)
+@given(seed=seeds())
+def test_forward_agrees_with_numpy(case: Case, seed: int) -> None:
+    inputs = make(case, seed)
     reference = expected(case, inputs)
     output = call(case, leaves(inputs, ()))
     assert output.shape == reference.shape
@@ -265,9 +267,10 @@ def as_function(case: Case, inputs: Sequence[Any]) -> tuple[Callable[..., Tensor
 
 
 @over(DIFFERENTIABLE)
-def test_gradient_agrees_with_differences(case: Case) -> None:
-    function, values = as_function(case, make(case))
-    gradcheck(function, values, rtol=case.tolerance_gradient)
+@given(seed=seeds())
+def test_gradient_agrees_with_differences(case: Case, seed: int) -> None:
+    function, values = as_function(case, make(case, seed))
+    gradcheck(function, values, rtol=case.tolerance_gradient, seed=seed)
 
 
 @over([case for case in DIFFERENTIABLE if case.higher_order])
@@ -347,9 +350,9 @@ def test_nothing_given_is_changed(case: Case) -> None:
     upstream_before = upstream.copy()
     output.backward(upstream, retain_graph=True)
     output.backward(upstream)
-    for given, copy in zip(inputs, before, strict=True):
-        if isinstance(given, np.ndarray):
-            np.testing.assert_array_equal(given, copy)
+    for actual, copy in zip(inputs, before, strict=True):
+        if isinstance(actual, np.ndarray):
+            np.testing.assert_array_equal(actual, copy)
     np.testing.assert_array_equal(upstream, upstream_before)
     np.testing.assert_array_equal(output.array, value)
 

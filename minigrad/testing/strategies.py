@@ -182,8 +182,9 @@ def relaid(array: Array, order: Sequence[int], steps: Sequence[int]) -> Array:
     """
     stored = tuple(array.shape[axis] * abs(steps[axis]) for axis in order)
     memory = np.zeros(stored, dtype=array.dtype)
-    view = memory.transpose(np.argsort(np.asarray(order, dtype=np.intp)))
-    view = view[tuple(slice(None, None, step) for step in steps)]
+    view: Array = memory.transpose(np.argsort(np.asarray(order, dtype=np.intp)))
+    index: tuple[Any, ...] = (*(slice(None, None, step) for step in steps), ...)
+    view = view[index]  # the ellipsis keeps a view also at rank 0
     view[...] = array
     return view
 
