@@ -45,7 +45,7 @@ FREE_IMPORTS = {"minigrad", "numpy", "numba"}
 
 OTHER_IMPORTS = {
     "hypothesis": ("minigrad/testing/strategies.py",),
-    "llvmlite": ("kernels/cpu/",),  # Numba's own code generator
+    "llvmlite": ("kernels/cpu/", "kernels/info.py"),  # Numba's own code generator
     "rich": ("minigrad/cli.py", "minigrad/train/progress.py"),
 }
 """Everything else, and the only places that may import it."""

@@ -51,7 +51,7 @@ def _name(base: ast.expr) -> str:
 
 
 def rules(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Yield the rules of each op, with the functions of the same file that they name."""
+    """Yield the rules of each op, with the functions of the same file that they call."""
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     for definition in ops(tree):
         pending: list[ast.AST] = [node for node in definition.body if _defines_rule(node)]
@@ -60,10 +60,17 @@ def rules(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
             node = pending.pop()
             if isinstance(node, ast.FunctionDef):
                 yield definition.name, node
-            for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - seen:
-                seen.add(name)
-                if name in functions:
-                    pending.append(functions[name])
+            used = _called(node) - seen
+            seen |= used
+            pending += [functions[name] for name in used & functions.keys()]
+
+
+def _called(node: ast.AST) -> set[str]:
+    """Return the names that a rule calls, or, in ``composite = staticmethod(name)``, is."""
+    if isinstance(node, ast.Assign):
+        return {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
+    calls = (n.func for n in ast.walk(node) if isinstance(n, ast.Call))
+    return {function.id for function in calls if isinstance(function, ast.Name)}
 
 
 def _defines_rule(node: ast.stmt) -> bool:
