@@ -1,0 +1,1 @@
+"""Tests of layers, modules and their state."""
