@@ -251,7 +251,7 @@ class TensorOperators:
                 "a leaf that requires a gradient cannot be changed in place while recording; "
                 "use the out-of-place operator, or no_grad()"
             )
-        if tensor.is_view or any(view() is not None for view in tensor.counter[1:]):
+        if any(view() is not None for view in tensor.counter[1:]):  # this one, if it is a view
             raise AutogradError(
                 "a Tensor that shares memory with a view cannot be changed in place while "
                 "recording; clone() it first, or assign to the base: base[index] = value"

@@ -60,14 +60,12 @@ class Tensor(TensorConversions, TensorOperators):
         "_requires_grad",
         "array",
         "counter",
-        "is_view",
         "node",
     )
 
     array: Array
     node: Node | None
     counter: list[Any]  # [version, weak references to views]: one per memory, shared by its views
-    is_view: bool
     _grad: Tensor | None
     _requires_grad: bool
 
@@ -76,7 +74,6 @@ class Tensor(TensorConversions, TensorOperators):
         self.array = source.array if source is not None else as_array(data)
         self.node = None
         self.counter = source.counter if source is not None else [0]
-        self.is_view = False
         self._grad = None
         self._requires_grad = False
         if requires_grad:
@@ -451,7 +448,6 @@ class Tensor(TensorConversions, TensorOperators):
                 f"{self.node.op.__name__}; copy leaves, or detach() first"
             )
         result = _new(type(self))
-        memo[id(self)] = result
         _fill(result, self.array.copy(order="K"), None)
         result._requires_grad = self._requires_grad
         result._grad = copy.deepcopy(self._grad, memo)
@@ -468,7 +464,6 @@ def _fill(tensor: Tensor, array: Array, node: Node | None) -> None:
     tensor.array = array
     tensor.node = node
     tensor.counter = [0]
-    tensor.is_view = False
     tensor._grad = None
     tensor._requires_grad = node is not None
 
@@ -479,7 +474,6 @@ def _wrap(array: Array, node: Node | None = None) -> Tensor:
     tensor.array = array
     tensor.node = node
     tensor.counter = [0]
-    tensor.is_view = False
     tensor._grad = None
     tensor._requires_grad = node is not None
     return tensor
@@ -488,7 +482,6 @@ def _wrap(array: Array, node: Node | None = None) -> Tensor:
 def _join_storage(view: Tensor, base: Tensor) -> None:
     """Let ``view`` share the version of ``base``, which learns that it has a view."""
     view.counter = base.counter
-    view.is_view = True
     counter = base.counter
     if len(counter) & (len(counter) - 1) == 0:  # at powers of two: many views stay linear work
         counter[1:] = [ref for ref in counter[1:] if ref() is not None]

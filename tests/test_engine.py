@@ -349,6 +349,16 @@ def test_backward_under_create_graph_gives_recorded_grads() -> None:
     x.grad = None
 
 
+def test_recorded_grads_accumulate() -> None:
+    x = leaf(3.0)
+    for _ in range(2):
+        (x * x * x).sum().backward(create_graph=True)
+    assert x.grad is not None
+    assert values(x.grad) == [54.0]
+    assert values(mg.grad(x.grad, x)[0]) == [36.0]
+    x.grad = None
+
+
 def test_plain_backward_records_nothing() -> None:
     x = leaf(3.0)
     (x * x).sum().backward()
@@ -518,6 +528,16 @@ def test_change_of_a_saved_output_is_detected() -> None:
     y = mg.exp(leaf(1.0))
     y *= 2.0
     with pytest.raises(AutogradError, match="its output"):
+        y.backward(np.ones(1))
+
+
+def test_accumulation_into_a_saved_grad_is_detected() -> None:
+    x, w = leaf(3.0), leaf(2.0)
+    (x * x).sum().backward()
+    assert x.grad is not None
+    y = w * x.grad
+    (x * x).sum().backward()
+    with pytest.raises(AutogradError, match="changed in place"):
         y.backward(np.ones(1))
 
 
@@ -744,33 +764,54 @@ def test_each_thread_has_its_own_switch() -> None:
 
 
 def test_decorated_function_restores_the_switch_of_its_thread() -> None:
-    """One decorator object, two threads that record and do not: none gets the other's state."""
-    inside = threading.Barrier(2)
-    after: dict[bool, bool] = {}
+    """One decorated function in two threads, of which one records: neither gets the other's."""
+    first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
+    after: dict[str, bool] = {}
 
-    @mg.set_grad_enabled(True)
-    def work(first: bool) -> None:
-        inside.wait()  # both have entered
-        if first:
-            inside.wait()
+    @mg.enable_grad()
+    def work(entered: threading.Event, leave: threading.Event) -> None:
+        entered.set()
+        leave.wait(timeout=10.0)
 
-    def thread_of(mode: bool) -> None:
-        with mg.set_grad_enabled(mode):
-            if mode:
-                work(first=True)
-            else:
-                work(first=False)
-                after[mode] = mg.is_grad_enabled()
-                inside.wait()  # the other leaves after this one
-                return
-            after[mode] = mg.is_grad_enabled()
+    def first() -> None:
+        with mg.no_grad():
+            work(first_is_in, second_is_in)
+            after["first"] = mg.is_grad_enabled()
+        first_is_out.set()
 
-    threads = [threading.Thread(target=thread_of, args=(mode,)) for mode in (True, False)]
+    def second() -> None:
+        first_is_in.wait(timeout=10.0)
+        work(second_is_in, first_is_out)
+        after["second"] = mg.is_grad_enabled()
+
+    threads = [threading.Thread(target=target) for target in (first, second)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert after == {True: True, False: False}
+    assert after == {"first": False, "second": True}
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_backward_sets_the_switch_for_its_rules(create_graph: bool) -> None:
+    """Whatever the caller's switch is: rules record under create_graph, and else do not."""
+    seen: list[bool] = []
+
+    class Curious(Op):
+        @staticmethod
+        def forward(ctx: Node | None, x: Array) -> Array:
+            return x * 1.0
+
+        @staticmethod
+        def backward(ctx: Node, dy: Any) -> tuple[Any]:
+            seen.append(mg.is_grad_enabled())
+            return (dy,)
+
+    y = apply(Curious, leaf(1.0))
+    for mode in (False, True):
+        with mg.set_grad_enabled(mode):
+            mg.backward(y, np.ones(1), retain_graph=True, create_graph=create_graph)
+    assert seen == [create_graph, create_graph]
 
 
 def test_detach_leaves_the_graph() -> None:
@@ -834,6 +875,15 @@ def test_numpy_scalar_becomes_an_array() -> None:
     assert y.shape == ()
     y.backward()
     assert values(x.grad) == [1.0, 1.0]
+
+
+def test_numpy_scalar_as_a_gradient_becomes_an_array() -> None:
+    x = mg.tensor(np.array(3.0), requires_grad=True)
+    (x * x).backward()
+    assert x.grad is not None
+    assert type(x.grad.array) is np.ndarray
+    x.grad.add_(1.0)
+    assert x.grad.item() == 7.0
 
 
 class TwoResults(NamedTuple):

@@ -219,6 +219,29 @@ def test_second_order_mistake_is_found_at_second_order(rng: np.random.Generator)
     assert {mismatch.input for mismatch in report.mismatches} == {0}
 
 
+def test_kernel_that_differs_from_its_composite_is_found(rng: np.random.Generator) -> None:
+    """The second derivatives come from the composite, the differences from the fused rule."""
+
+    class FusedSquare(Op):
+        saves = (0,)
+        composite = staticmethod(lambda x: mul(x, x))
+
+        @staticmethod
+        def forward(ctx: Node | None, x: Array) -> Array:
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Node, dy: Array, x: Array) -> tuple[Array]:
+            return (dy * 3.0 * x,)
+
+    def function(x: Tensor) -> Tensor:
+        result: Tensor = apply(FusedSquare, x)
+        return result
+
+    report = gradgradcheck(function, rng.normal(size=3), raise_exception=False)
+    assert {mismatch.input for mismatch in report.mismatches} == {0, 1}
+
+
 @pytest.mark.parametrize("order", [2, 3])
 def test_higher_orders_pass(order: int, rng: np.random.Generator) -> None:
     inputs = [rng.normal(size=(2, 3)), rng.normal(size=3)]
