@@ -54,7 +54,7 @@ from minigrad.ops.elementwise import (
     subtract,
     true_divide,
 )
-from minigrad.ops.expand import (
+from minigrad.ops.expansion import (
     broadcast_to,
     expand,
 )
@@ -70,7 +70,7 @@ from minigrad.ops.extrema import (
     max,
     min,
 )
-from minigrad.ops.gather import (
+from minigrad.ops.gathering import (
     gather,
     scatter_add,
 )
