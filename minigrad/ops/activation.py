@@ -40,7 +40,7 @@ _CUBIC = 0.044715
 
 
 class Relu(Op):
-    """``max(x, 0)``: dx = dy where y > 0, so 0 at 0."""
+    """``max(x, 0)``: dx = dy where y is not 0, which holds for NaN, too; so 0 at 0."""
 
     saves = ("y",)
     fresh = True
@@ -51,7 +51,7 @@ class Relu(Op):
 
     @staticmethod
     def backward(ctx: Node, dy: Any, y: Any) -> tuple[Any]:
-        return (dy * (y > 0),)
+        return (dy * (y != 0),)
 
 
 @public
@@ -185,7 +185,8 @@ class Silu(Op):
     @staticmethod
     def backward(ctx: Node, dy: Any, x: Any) -> tuple[Any]:
         s = apply(Sigmoid, x)
-        return (dy * (s * (x * (1.0 - s) + 1.0)),)
+        with np.errstate(invalid="ignore"):
+            return (dy * (s * (x * (1.0 - s) + 1.0)),)
 
 
 @public
@@ -226,8 +227,9 @@ class Gelu(Op):
     @staticmethod
     def backward(ctx: Node, dy: Any, x: Any) -> tuple[Any]:
         distribution = (apply(Erf, x * _SQRT_HALF) + 1.0) * 0.5
-        density = np.exp(x * x * -0.5) * _NORMAL_DENSITY_AT_0
-        return (dy * (distribution + x * density),)
+        with np.errstate(over="ignore", invalid="ignore"):
+            density = np.exp(x * x * -0.5) * _NORMAL_DENSITY_AT_0
+            return (dy * (distribution + x * density),)
 
 
 class GeluTanh(Op):
@@ -255,10 +257,11 @@ class GeluTanh(Op):
 
     @staticmethod
     def backward(ctx: Node, dy: Any, x: Any) -> tuple[Any]:
-        square = x * x
-        t = np.tanh(x * (square * _CUBIC + 1.0) * _SQRT_2_OVER_PI)
-        du = (square * (3.0 * _CUBIC) + 1.0) * _SQRT_2_OVER_PI
-        return (dy * ((t + 1.0) * 0.5 + x * (1.0 - t * t) * du * 0.5),)
+        with np.errstate(over="ignore", invalid="ignore"):
+            square = x * x
+            t = np.tanh(x * (square * _CUBIC + 1.0) * _SQRT_2_OVER_PI)
+            du = (square * (3.0 * _CUBIC) + 1.0) * _SQRT_2_OVER_PI
+            return (dy * ((t + 1.0) * 0.5 + x * (1.0 - t * t) * du * 0.5),)
 
 
 @public

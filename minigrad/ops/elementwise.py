@@ -340,9 +340,8 @@ class Neg(Op):
 @public
 @implements(np.negative)
 def neg(x: Any) -> Tensor:
-    """Return each element with the other sign."""
-    result: Tensor = apply(Neg, as_tensor(x))
-    return result
+    """Return each element with the other sign; booleans are refused."""
+    return apply_broadcasting(Neg, as_tensor(x))
 
 
 @public

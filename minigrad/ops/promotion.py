@@ -24,7 +24,7 @@ import numpy as np
 
 from minigrad.engine import Node, Op, apply
 from minigrad.registry import public
-from minigrad.tensor import Tensor, _wrap, as_tensor
+from minigrad.tensor import Tensor, _wrap, as_array, as_tensor
 from minigrad.typing import Array, DTypeLike
 
 __all__ = ["Cast", "as_float", "cast", "promote", "result_type"]
@@ -87,7 +87,7 @@ def result_type(*operands: Any) -> np.dtype[Any]:
             else:
                 unranked = _wider(unranked, operand.dtype)
         else:
-            kind = _KINDS[np.asarray(operand).dtype.kind]
+            kind = _KINDS[as_array(operand).dtype.kind]
             scalar = _wider(scalar, _SCALAR_DTYPES[kind])
     result = ranked
     for weaker in (unranked, scalar):

@@ -33,29 +33,28 @@ class PiecewiseConstant(Op):
 @implements(np.sign)
 def sign(x: Any) -> Tensor:
     """Return -1, 0 or 1, the sign of each element; the gradient is zero."""
-    result: Tensor = apply(PiecewiseConstant, as_tensor(x), function=np.sign)
-    return result
+    return _piecewise_constant(x, np.sign)
 
 
 @public
 @implements(np.floor)
 def floor(x: Any) -> Tensor:
     """Round each element down; the gradient is zero."""
-    return _rounded(x, np.floor)
+    return _piecewise_constant(x, np.floor)
 
 
 @public
 @implements(np.ceil)
 def ceil(x: Any) -> Tensor:
     """Round each element up; the gradient is zero."""
-    return _rounded(x, np.ceil)
+    return _piecewise_constant(x, np.ceil)
 
 
 @public
 @implements(np.trunc)
 def trunc(x: Any) -> Tensor:
     """Round each element towards zero; the gradient is zero."""
-    return _rounded(x, np.trunc)
+    return _piecewise_constant(x, np.trunc)
 
 
 @public
@@ -72,7 +71,7 @@ def round(x: Any, *, decimals: int = 0) -> Tensor:  # noqa: A001 - PyTorch's nam
     -------
     Tensor like ``x``
     """
-    return _rounded(x, lambda array: np.round(array, decimals))
+    return _piecewise_constant(x, lambda array: np.round(array, decimals))
 
 
 @implements(np.round, np.around)
@@ -85,9 +84,9 @@ def _numpy_rint(x: Any) -> Tensor:
     return round(x)
 
 
-def _rounded(x: Any, function: Callable[[Array], Array]) -> Tensor:
+def _piecewise_constant(x: Any, function: Callable[[Array], Array]) -> Tensor:
     x = as_tensor(x)
-    if x.dtype.kind == "b":  # NumPy would make float16 of booleans
+    if x.dtype.kind == "b":  # NumPy makes float16 of them, or refuses
         return _wrap(x.array.copy())
     result: Tensor = apply(PiecewiseConstant, x, function=function)
     return result

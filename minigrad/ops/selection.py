@@ -192,15 +192,15 @@ class Clamp(Op):
     @staticmethod
     def backward(ctx: Node, dy: Any, x: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
         dx = dlow = dhigh = None
-        below = False if low is None else x < low
-        above = False if high is None else x > high
         crossed = False if low is None or high is None else low > high
         if ctx.needs[0]:
-            dx = np.where(np.logical_or(below, above), 0.0, dy)
+            above_low = True if low is None else x >= low
+            below_high = True if high is None else x <= high
+            dx = np.where(np.logical_and(above_low, below_high), dy, 0.0)
         if ctx.needs[1]:
-            dlow = np.where(np.logical_and(below, np.logical_not(crossed)), dy, 0.0)
+            dlow = np.where(np.logical_and(x < low, np.logical_not(crossed)), dy, 0.0)
         if ctx.needs[2]:
-            dhigh = np.where(np.logical_or(above, crossed), dy, 0.0)
+            dhigh = np.where(np.logical_or(x > high, crossed), dy, 0.0)
         return dx, dlow, dhigh
 
 

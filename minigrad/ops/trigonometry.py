@@ -366,7 +366,10 @@ def hypot(a: Any, b: Any) -> Tensor:
 
 
 class Arctan2(Op):
-    """The angle of the point (b, a): da = dy * b / r**2, db = -dy * a / r**2, r = hypot(a, b)."""
+    """The angle of the point (b, a): da = dy * b / r**2, db = -dy * a / r**2, r = hypot(a, b).
+
+    At the origin, where there is no angle, both are 0, as in PyTorch.
+    """
 
     saves = (0, 1)
     broadcasts = True
@@ -379,6 +382,7 @@ class Arctan2(Op):
     @staticmethod
     def backward(ctx: Node, dy: Any, a: Any, b: Any) -> tuple[Any, Any]:
         r = np.hypot(a, b)
+        r = np.where(r == 0, 1.0, r)
         scaled = dy / r  # r**2 may overflow, or vanish
         return (
             scaled * (b / r) if ctx.needs[0] else None,
@@ -399,7 +403,7 @@ def arctan2(a: Any, b: Any) -> Tensor:
     Returns
     -------
     Tensor
-        Its gradient is NaN at the origin.
+        Its gradient at the origin is 0.
 
     Raises
     ------
