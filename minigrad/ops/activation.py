@@ -69,7 +69,11 @@ class LeakyRelu(Op):
 
     @staticmethod
     def forward(ctx: Node | None, x: Array, *, negative_slope: float) -> Array:
-        return np.where(x > 0, x, x * negative_slope)
+        y = np.multiply(x, negative_slope, out=empty_like(x))
+        # Up to slope 1, the line x lies above the other on the right and below it on the left.
+        choose = np.maximum if negative_slope <= 1.0 else np.minimum
+        result: Array = choose(x, y, out=y)
+        return result
 
     @staticmethod
     def backward(ctx: Node, dy: Any, x: Any, *, negative_slope: float) -> tuple[Any]:
@@ -95,6 +99,8 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
     .. [1] Maas, Hannun & Ng, 2013, Rectifier nonlinearities improve neural network acoustic
        models, section 2.
     """
+    if negative_slope == 0.0:  # and infinity times 0 would be NaN
+        return relu(x)
     result: Tensor = apply(LeakyRelu, as_float(x), negative_slope=float(negative_slope))
     return result
 
@@ -110,7 +116,7 @@ class Elu(Op):
         y = np.minimum(x, 0.0, out=empty_like(x))  # exp of positive elements could overflow
         np.expm1(y, out=y)
         y *= alpha
-        np.copyto(y, x, where=x > 0)
+        y += np.maximum(x, 0.0)  # one of both is 0
         return y
 
     @staticmethod

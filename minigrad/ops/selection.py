@@ -228,15 +228,16 @@ def clamp(x: Any, min: Any = None, max: Any = None) -> Tensor:  # noqa: A002 - P
     """
     if min is None and max is None:
         raise ValueError("clamp: expected min, max or both, got neither")
-    dtype = result_type(*(value for value in (x, min, max) if value is not None))
-    return apply_broadcasting(
-        Clamp,
-        as_tensor(x, dtype),
-        *(bound if _is_number(bound) else as_tensor(bound, dtype) for bound in (min, max)),
-    )
+    x = as_tensor(x)
+    if x.array.dtype.kind == "f" and _is_scalar(min) and _is_scalar(max):
+        return apply_broadcasting(Clamp, x, min, max)
+    dtype = result_type(*[value for value in (x, min, max) if value is not None])
+    low, high = (None if bound is None else as_tensor(bound, dtype) for bound in (min, max))
+    return apply_broadcasting(Clamp, as_tensor(x, dtype), low, high)
 
 
-def _is_number(bound: Any) -> bool:
+def _is_scalar(bound: Any) -> bool:
+    """Return whether a bound leaves the dtype of a floating ``x`` as it is, or is none."""
     return bound is None or type(bound) is float or type(bound) is int
 
 

@@ -85,6 +85,14 @@ def test_slopes_at_zero() -> None:
     assert slope(lambda x: ops.elu(x, alpha=0.5), zero).tolist() == [0.5, 0.5]
 
 
+def test_leaky_relu_of_any_slope() -> None:
+    x = np.array([-math.inf, -2.0, 2.0, math.inf])
+    for negative_slope in (-1.0, 0.5, 1.0, 3.0):
+        expected = [-math.inf * negative_slope, -2.0 * negative_slope, 2.0, math.inf]
+        assert ops.leaky_relu(x, negative_slope).tolist() == expected
+    assert ops.leaky_relu(x, 0.0).tolist() == [0.0, 0.0, 2.0, math.inf]
+
+
 def test_nan_passes_through_relu_both_ways() -> None:
     x = np.array([math.nan, 1.0])
     assert np.isnan(ops.relu(x).array[0])
