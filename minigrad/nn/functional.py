@@ -6,7 +6,10 @@ for one runs with the other; the mathematics stands in ``minigrad.ops``. What di
 - ``softmax`` and ``log_softmax`` have no implicit ``dim``;
 - the arguments that PyTorch has deprecated (``size_average``, ``reduce``) keep their place but
   are refused;
-- the losses of two Tensors do not broadcast.
+- the losses of two Tensors neither broadcast nor take a weight, except
+  ``binary_cross_entropy_with_logits``;
+- ``embedding`` has none of the arguments behind ``padding_idx``;
+- ``inplace=True`` stores the result in the input, but saves no memory.
 """
 
 from __future__ import annotations
@@ -16,11 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import ops
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.kernels import dispatch
-from minigrad.ops import activation, index, linalg, norm, random
-from minigrad.ops import loss as losses
-from minigrad.ops import softmax as softmax_ops
 from minigrad.ops.loss import Reduction
 from minigrad.tensor import Tensor, _wrap, as_tensor
 from minigrad.typing import DTypeLike
@@ -49,6 +50,8 @@ __all__ = [
     "tanh",
 ]
 
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
 # ---------------------------------------------------------------------------------- linear
 
 
@@ -65,7 +68,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     -------
     Tensor, shape (..., out_features)
     """
-    return linalg.linear(input, weight, bias)
+    return ops.linear(input, weight, bias)
 
 
 def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Tensor:
@@ -88,7 +91,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Tensor
         If an index, or ``padding_idx``, is out of range.
     """
     indices = as_tensor(input)
-    rows = index.embedding(indices, weight)
+    rows = ops.embedding(indices, weight)
     if padding_idx is None:
         return rows
     padding = row_of_padding(padding_idx, len(weight))
@@ -152,44 +155,44 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
 
 def relu(input: Any, inplace: bool = False) -> Tensor:
     """Return max(x, 0); see `minigrad.relu`. ``inplace`` also stores it in ``input``."""
-    return _stored(activation.relu, input) if inplace else activation.relu(input)
+    return _stored(ops.relu, input) if inplace else ops.relu(input)
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """Return x where x > 0, else ``negative_slope * x``; see `minigrad.leaky_relu`."""
     if inplace:
-        return _stored(activation.leaky_relu, input, negative_slope)
-    return activation.leaky_relu(input, negative_slope)
+        return _stored(ops.leaky_relu, input, negative_slope)
+    return ops.leaky_relu(input, negative_slope)
 
 
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """Return x where x > 0, else ``alpha * (exp(x) - 1)``; see `minigrad.elu`."""
-    return _stored(activation.elu, input, alpha) if inplace else activation.elu(input, alpha)
+    return _stored(ops.elu, input, alpha) if inplace else ops.elu(input, alpha)
 
 
 def silu(input: Any, inplace: bool = False) -> Tensor:
     """Return ``x * sigmoid(x)``; see `minigrad.silu`."""
-    return _stored(activation.silu, input) if inplace else activation.silu(input)
+    return _stored(ops.silu, input) if inplace else ops.silu(input)
 
 
 def gelu(input: Any, approximate: str = "none") -> Tensor:
     """Return ``x * Phi(x)``, Phi the normal distribution function; see `minigrad.gelu`."""
-    return activation.gelu(input, approximate)
+    return ops.gelu(input, approximate)
 
 
 def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Tensor:
     """Return ``log(1 + exp(beta * x)) / beta``; see `minigrad.softplus`."""
-    return activation.softplus(input, beta, threshold)
+    return ops.softplus(input, beta, threshold)
 
 
 def sigmoid(input: Any) -> Tensor:
     """Return ``1 / (1 + exp(-x))``; see `minigrad.sigmoid`."""
-    return activation.sigmoid(input)
+    return ops.sigmoid(input)
 
 
 def tanh(input: Any) -> Tensor:
     """Return the hyperbolic tangent; see `minigrad.tanh`."""
-    return as_tensor(input).tanh()
+    return ops.tanh(input)
 
 
 def softmax(input: Any, dim: int | None = None, *, dtype: DTypeLike = None) -> Tensor:
@@ -203,19 +206,19 @@ def softmax(input: Any, dim: int | None = None, *, dtype: DTypeLike = None) -> T
     dtype : dtype, optional
         Convert to it first.
     """
-    return softmax_ops.softmax(_converted(input, dtype), _explicit_dim("softmax", dim))
+    return ops.softmax(_converted(input, dtype), _explicit_dim("softmax", dim))
 
 
 def log_softmax(input: Any, dim: int | None = None, *, dtype: DTypeLike = None) -> Tensor:
     """Return the logarithm of `softmax`, computed stably; same arguments."""
-    return softmax_ops.log_softmax(_converted(input, dtype), _explicit_dim("log_softmax", dim))
+    return ops.log_softmax(_converted(input, dtype), _explicit_dim("log_softmax", dim))
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Set elements to zero with probability ``p`` and scale up the others; `minigrad.dropout`."""
     if inplace and training:
-        return _stored(random.dropout, input, p)
-    return random.dropout(input, p, training)
+        return _stored(ops.dropout, input, p)
+    return ops.dropout(input, p, training)
 
 
 def _stored(function: Callable[..., Tensor], tensor: Any, *arguments: Any) -> Tensor:
@@ -300,12 +303,12 @@ def batch_norm(
             raise ValueError(
                 "batch_norm: running_mean and running_var are needed where training is False"
             )
-        return norm.batch_norm_eval(x, running_mean, running_var, weight, bias, eps=eps)
+        return ops.batch_norm_eval(x, running_mean, running_var, weight, bias, eps=eps)
     if running_mean is None and running_var is None:
-        y: Tensor = norm.batch_norm_train(x, weight, bias, eps=eps).y
+        y: Tensor = ops.batch_norm_train(x, weight, bias, eps=eps).y
         return y
     _check_running(x, running_mean, running_var, momentum)
-    y, mean, var = norm.batch_norm_train(x, weight, bias, eps=eps)
+    y, mean, var = ops.batch_norm_train(x, weight, bias, eps=eps)
     n = x.array.size // max(1, x.shape[1])
     if n:
         dispatch.module("batch_norm").update_running(
@@ -329,7 +332,7 @@ def _check_running(x: Tensor, running_mean: Any, running_var: Any, momentum: flo
                 f"batch_norm: {name} must have shape {x.shape[1:2]}, one value per channel of "
                 f"input {x.shape}, got {value.shape}"
             )
-        if value.dtype not in (np.float32, np.float64):
+        if value.dtype not in _FLOATS:
             raise DTypeError(f"batch_norm: {name} must be float32 or float64, got {value.dtype}")
     if not (isinstance(momentum, (int, float)) and 0.0 <= momentum <= 1.0):
         raise ValueError(
@@ -374,7 +377,7 @@ def cross_entropy(
     minigrad.cross_entropy : what each argument means, and the errors.
     """
     refuse_deprecated("cross_entropy", size_average, reduce)
-    return losses.cross_entropy(
+    return ops.cross_entropy(
         input,
         target,
         weight,
@@ -395,7 +398,7 @@ def nll_loss(
 ) -> Tensor:
     """Negative log-likelihood of log-probabilities; see `minigrad.nll_loss`."""
     refuse_deprecated("nll_loss", size_average, reduce)
-    return losses.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
+    return ops.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
 
 
 def mse_loss(
@@ -407,7 +410,7 @@ def mse_loss(
 ) -> Tensor:
     """Squared difference; see `minigrad.mse_loss`."""
     refuse_deprecated("mse_loss", size_average, reduce)
-    return losses.mse_loss(input, target, reduction=reduction)
+    return ops.mse_loss(input, target, reduction=reduction)
 
 
 def l1_loss(
@@ -419,14 +422,14 @@ def l1_loss(
 ) -> Tensor:
     """Absolute difference; see `minigrad.l1_loss`."""
     refuse_deprecated("l1_loss", size_average, reduce)
-    return losses.l1_loss(input, target, reduction=reduction)
+    return ops.l1_loss(input, target, reduction=reduction)
 
 
 def huber_loss(
     input: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0
 ) -> Tensor:
     """Squared difference near zero, absolute beyond ``delta``; see `minigrad.huber_loss`."""
-    return losses.huber_loss(input, target, delta=delta, reduction=reduction)
+    return ops.huber_loss(input, target, delta=delta, reduction=reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -440,7 +443,7 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """Cross-entropy of sigmoid(input); see `minigrad.binary_cross_entropy_with_logits`."""
     refuse_deprecated("binary_cross_entropy_with_logits", size_average, reduce)
-    return losses.binary_cross_entropy_with_logits(
+    return ops.binary_cross_entropy_with_logits(
         input, target, weight, pos_weight=pos_weight, reduction=reduction
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from minigrad.nn import init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter, new_parameter
-from minigrad.ops.linalg import linear
+from minigrad.ops import linear
 from minigrad.tensor import Tensor
 from minigrad.typing import DTypeLike
 

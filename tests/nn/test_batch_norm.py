@@ -347,6 +347,19 @@ def test_functional_updates_either_precision(dtype: type, rng: np.random.Generat
     np.testing.assert_allclose(np.asarray(result), model.evaluate(x), rtol=FLOAT32, atol=FLOAT32)
 
 
+def test_permuted_inputs_and_running_statistics_in_views(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(4, 5, 6, 3))  # channels last
+    state = mg.tensor(np.stack([np.zeros(3), np.ones(3)], axis=1))
+    mean, var = state[:, 0], state[:, 1]
+    model = Model(3)
+    y = F.batch_norm(mg.tensor(x).permute(0, 3, 1, 2), mean, var, training=True)
+    expected = model.train(x.transpose(0, 3, 1, 2))
+    np.testing.assert_allclose(np.asarray(y), expected, rtol=FLOAT64, atol=FLOAT64)
+    np.testing.assert_allclose(
+        state.array, np.stack([model.mean, model.var], axis=1), rtol=FLOAT64, atol=FLOAT64
+    )
+
+
 def test_functional_needs_no_running_statistics_in_training(rng: np.random.Generator) -> None:
     x = rng.normal(size=(6, 2))
     result = F.batch_norm(mg.tensor(x), None, None, training=True)

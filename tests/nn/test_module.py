@@ -302,6 +302,20 @@ def test_deepcopy_is_independent_and_keeps_sharing() -> None:
     assert other[1].num_batches_tracked.item() == 3
 
 
+def test_deepcopy_of_a_net_with_its_optimiser() -> None:
+    net = nn.Linear(2, 2)
+    optimizer = mg.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    net(mg.ones(1, 2)).sum().backward()
+    optimizer.step()
+    before = net.weight.tolist()
+    other, other_optimizer = copy.deepcopy((net, optimizer))
+    other_optimizer.step()
+    assert net.weight.tolist() == before
+    assert other.weight.tolist() != before
+    optimizer.step()
+    assert net.weight.tolist() == other.weight.tolist()
+
+
 def test_a_parameter_shares_its_data_but_not_its_history() -> None:
     base = mg.ones(2, requires_grad=True)
     computed = base * 2
