@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from minigrad.ops.promotion import cast, result_type
 from minigrad.ops.shape import reshape
 from minigrad.registry import FUNCTIONS, implements, public
 from minigrad.tensor import Tensor, as_tensor
-from minigrad.typing import Array
+from minigrad.typing import Array, Shape
 
 __all__ = ["Linear", "MatMul", "dot", "linear", "matmul"]
 
@@ -79,13 +80,18 @@ def _matmul_general(a: Tensor, b: Tensor) -> Tensor:
         b = reshape(b, (-1, 1))  # (K,) -> (K, 1)
     if b.ndim == 2:
         # One product instead of a stack of them, and of its gradient: (*, N, K) -> (*N, K).
-        result: Tensor = apply(MatMul, reshape(a, (-1, a.shape[-1])), b)
+        result: Tensor = apply(MatMul, reshape(a, _as_rows(a.shape)), b)
         return reshape(result, (*stack_a, *rows, *columns))
     try:
         stack = np.broadcast_shapes(stack_a, stack_b)
     except ValueError:
         raise _do_not_multiply(a, b) from None
     return reshape(apply(MatMul, a, b), (*stack, *rows, *columns))
+
+
+def _as_rows(shape: Shape) -> Shape:
+    """Return the shape (M, K) of (*, K) as one matrix. A length of -1 fails where K is 0."""
+    return (math.prod(shape[:-1]), shape[-1])
 
 
 def _do_not_multiply(a: Tensor, b: Tensor) -> ShapeError:
@@ -141,7 +147,7 @@ class Linear(Op):
     @staticmethod
     def forward(ctx: Node | None, x: Array, weight: Array, bias: Array | None) -> Array:
         # One product of matrices: NumPy would multiply a stack one by one.
-        rows = x if x.ndim == 2 else np.reshape(x, (-1, x.shape[-1]))
+        rows = x if x.ndim == 2 else np.reshape(x, _as_rows(x.shape))
         y = np.matmul(rows, weight.T)
         if bias is not None:
             y += bias
@@ -150,11 +156,11 @@ class Linear(Op):
     @staticmethod
     def backward(ctx: Node, dy: Any, x: Any, weight: Any) -> tuple[Any, Any, Any]:
         dx = dweight = dbias = None
-        rows = np.reshape(dy, (-1, dy.shape[-1]))
+        rows = np.reshape(dy, _as_rows(dy.shape))
         if ctx.needs[0]:
             dx = np.reshape(np.matmul(rows, weight), ctx.shape_of(0))
         if ctx.needs[1]:
-            dweight = np.matmul(np.swapaxes(rows, 0, 1), np.reshape(x, (-1, x.shape[-1])))
+            dweight = np.matmul(np.swapaxes(rows, 0, 1), np.reshape(x, _as_rows(x.shape)))
         if ctx.needs[2]:
             dbias = np.sum(rows, axis=0)
         return dx, dweight, dbias

@@ -146,11 +146,7 @@ CASES = [
         Case(
             ScatterAdd,
             scatter,
-            lambda rng, shape=shape, key=key: (
-                rng.normal(size=np.ones(shape)[key].shape),
-                key,
-                shape,
-            ),
+            partial(draw_selected, shape, key),
             reference_scatter,
             id=name,
             empty=(np.ones((0, 2)), np.zeros(0, np.int64), (3, 2)) if name == "repeated" else None,
