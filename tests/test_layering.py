@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("minigrad", "kernels", "models")
 
 LAYERS = (
-    {"_version", "errors", "typing"},
+    {"_links", "_version", "errors", "typing"},
     {"kernels"},
     {
         "autograd",
@@ -32,7 +32,7 @@ LAYERS = (
     {"nn"},
     {"optim", "data", "testing", "serialization"},
     {"train"},
-    {"info", "__init__"},  # `import minigrad`: everything that a program may use
+    {"runtime", "__init__"},  # `import minigrad`: everything that a program may use
     {"models"},
     {"cli", "__main__"},
 )

@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
 class BatchNormOutput(NamedTuple):
     """What normalising by the statistics of a batch returns."""
 
@@ -246,7 +249,7 @@ def batch_norm_eval(
 def _check(x: Array, gamma: Any, beta: Any, eps: float) -> None:
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: x must have shape (N, C, *S), got {x.shape}")
-    if x.dtype not in (np.float32, np.float64):
+    if x.dtype not in _FLOATS:
         raise DTypeError(f"batch_norm: x must be float32 or float64, got {x.dtype}")
     for name, value in (("gamma", gamma), ("beta", beta)):
         if value is None:
