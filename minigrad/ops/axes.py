@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.typing import Axis, Shape
+from minigrad.typing import Shape
 
 __all__ = ["broadcast_shapes", "normalize_axes", "normalize_axis", "normalize_shape"]
 
@@ -48,14 +47,14 @@ def normalize_axis(name: str, axis: Any, ndim: int) -> int:
     )
 
 
-def normalize_axes(name: str, axes: Axis, ndim: int) -> Shape | None:
+def normalize_axes(name: str, axes: Any, ndim: int) -> Shape | None:
     """Return several different axes, counted from the front; None, for all, as it is.
 
     Parameters
     ----------
     name : str
         The function that was called, for the error message.
-    axes : int, sequence of int or None
+    axes : int, tuple, list or range of int, or None
     ndim : int
         The number of axes there are.
 
@@ -68,10 +67,10 @@ def normalize_axes(name: str, axes: Axis, ndim: int) -> Shape | None:
     """
     if axes is None:
         return None
-    if not isinstance(axes, Sequence):
+    if not isinstance(axes, (tuple, list, range)):
         return (normalize_axis(name, axes, ndim),)
     found = tuple([normalize_axis(name, axis, ndim) for axis in axes])
-    if len(set(found)) != len(found):
+    if len(found) > 1 and len(set(found)) != len(found):
         raise ShapeError(f"{name}: dim names an axis twice: {tuple(axes)} of {ndim} axes")
     return found
 
@@ -83,14 +82,14 @@ def normalize_shape(name: str, shape: Any) -> Shape:
     ----------
     name : str
         The function that was called, for the error message.
-    shape : int or sequence of int
+    shape : int, or tuple or list of int
 
     Raises
     ------
     DTypeError
         If a length is not an integer.
     """
-    sizes = shape if isinstance(shape, Sequence) else (shape,)
+    sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
     try:
         return tuple([operator.index(size) for size in sizes])
     except TypeError:

@@ -55,14 +55,16 @@ def _key(index: Any) -> Key:
     entries = index if isinstance(index, tuple) else (index,)
     checked = [_entry(entry) for entry in entries]
     arrays = [entry for entry in checked if isinstance(entry, np.ndarray)]
-    if not arrays and Ellipsis not in checked:
-        checked.append(Ellipsis)  # so that NumPy returns a view of rank 0, not a scalar
+    if not arrays:
+        if Ellipsis not in checked:
+            checked.append(Ellipsis)  # so that NumPy returns a view of rank 0, not a scalar
+        return Key(tuple(checked), False)
     return Key(tuple(checked), any(array.dtype.kind != "b" for array in arrays))
 
 
 def _entry(entry: Any) -> Any:
     """Return what indexes one axis or more, arrays copied."""
-    if entry is None or entry is Ellipsis or isinstance(entry, slice):
+    if type(entry) is int or isinstance(entry, slice) or entry is None or entry is Ellipsis:
         return entry
     if isinstance(entry, (Tensor, np.ndarray, list, tuple, range, bool, np.bool_)):
         array = np.array(entry.array if isinstance(entry, Tensor) else entry)
@@ -306,11 +308,10 @@ def embedding(indices: Any, weight: Any) -> Tensor:
         raise ShapeError(f"embedding: weight must have shape (V, D), got {weight.shape}")
     if indices.dtype.kind not in "iu":
         raise DTypeError(f"embedding: indices must be integers, got {indices.dtype}")
-    rows = weight.shape[0]
-    array = indices.array
-    if array.size and (array.min() < 0 or array.max() >= rows):
-        wrong = array[(array < 0) | (array >= rows)][0]
-        raise IndexError(f"embedding: indices must be from 0 to {rows - 1}, got {wrong}")
-    key = Key((array.copy(),), True)
+    key = Key((indices.array.copy(),), True)
+    if indices.dtype.kind == "i" and indices.array.size and indices.array.min() < 0:
+        raise IndexError(
+            f"embedding: indices must be from 0 to {weight.shape[0] - 1}, got {indices.array.min()}"
+        )
     result: Tensor = apply(Index, weight, index=key)
     return result
