@@ -230,6 +230,14 @@ def _resume(kind: type[Any], optimizer: Any, schedule: Any) -> Any:
     return kind(optimizer, **values, last_epoch=schedule.last_epoch - 1)
 
 
+def test_last_epoch_without_the_state_of_the_optimizer() -> None:
+    """What is computed from ``initial_lr`` needs nothing else."""
+    optimizer = _optimizer(lr=99.0)
+    optimizer.param_groups[0]["initial_lr"] = 0.5
+    schedule = lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.9**epoch, last_epoch=6)
+    assert schedule.get_last_lr() == [0.5 * 0.9**7]
+
+
 def test_groups_are_scheduled_on_their_own() -> None:
     first, second = (Tensor(np.zeros(1), requires_grad=True) for _ in range(2))
     optimizer = SGD([{"params": [first], "lr": 1.0}, {"params": [second], "lr": 0.1}])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minigrad.errors import DTypeError, FormatError, MinigradError, ShapeError
+from minigrad.errors import DTypeError, FormatError, ShapeError
 from minigrad.grad_mode import is_grad_enabled, no_grad
 from minigrad.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from minigrad.optim.optimizer import Group
@@ -257,7 +257,7 @@ def test_a_wrong_group_adds_nothing() -> None:
     assert len(optimizer.param_groups) == 1
 
 
-def _wrong_states() -> list[tuple[str, Any, type[MinigradError], str]]:
+def _wrong_states() -> list[tuple[str, Any, type[ValueError], str]]:
     def state(kind: Any = SGD, **kwargs: Any) -> dict[str, Any]:
         optimizer = kind(_params(), **kwargs)
         _train(optimizer, 0, 1)
@@ -271,6 +271,8 @@ def _wrong_states() -> list[tuple[str, Any, type[MinigradError], str]]:
     shape["state"][0]["momentum_buffer"] = Tensor(np.ones(7, np.float32))
     unknown = state(momentum=0.9)
     unknown["state"][9] = unknown["state"].pop(0)
+    negative = state()
+    negative["param_groups"][0]["lr"] = -1.0
     return [
         ("not a dict", [1, 2], FormatError, "keys 'state' and 'param_groups'"),
         ("a model", {"weight": 1}, FormatError, "keys \\['weight'\\]"),
@@ -279,10 +281,11 @@ def _wrong_states() -> list[tuple[str, Any, type[MinigradError], str]]:
         ("group sizes", sizes, FormatError, r"groups of \[3\] parameters, .* of \[2\]"),
         ("shape", shape, ShapeError, r"momentum_buffer of parameter 0 must have shape \(3, 2\)"),
         ("unknown index", unknown, FormatError, "parameter 9"),
+        ("negative lr", negative, ValueError, "lr must be a finite number >= 0, got -1.0"),
     ]
 
 
-@pytest.mark.parametrize("case", range(7))
+@pytest.mark.parametrize("case", range(8))
 def test_wrong_state_changes_nothing(case: int) -> None:
     _, state, error, message = _wrong_states()[case]
     optimizer = SGD(_params(), lr=0.1, momentum=0.9)

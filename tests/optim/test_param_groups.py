@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from minigrad import nn
 from minigrad.optim import AdamW, no_decay_groups
 
@@ -20,3 +22,9 @@ def test_batch_norm_and_biases_do_not_decay() -> None:
 def test_a_group_without_parameters_is_left_out() -> None:
     groups = no_decay_groups(nn.Linear(3, 2, bias=False), 0.2)
     assert [len(group["params"]) for group in groups] == [1]
+
+
+def test_a_bias_of_two_axes_does_not_decay() -> None:
+    net = nn.Module()
+    net.bias = nn.Parameter(np.zeros((2, 2)))
+    assert [group["weight_decay"] for group in no_decay_groups(net, 0.2)] == [0.0]
