@@ -73,7 +73,7 @@ def tensor(
     >>> mg.tensor([[1.0, 2.0], [3.0, 4.0]]).sum()
     tensor(10.)
     """
-    source = data.array if isinstance(data, Tensor) else as_array(data)
+    source = data.array if isinstance(data, Tensor) else as_array(data, dtype)
     return _finish(np.array(source, dtype=dtype, copy=True), device, requires_grad)
 
 

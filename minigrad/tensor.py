@@ -488,8 +488,11 @@ def _join_storage(view: Tensor, base: Tensor) -> None:
     counter.append(weakref.ref(view))
 
 
-def as_array(data: Any) -> Array:
-    """Return ``data`` as an array of numbers; Python floats become float32, as in PyTorch."""
+def as_array(data: Any, dtype: DTypeLike = None) -> Array:
+    """Return ``data`` as an array of numbers; Python floats become float32, as in PyTorch.
+
+    If the caller converts to ``dtype`` next, they stay float64 until then, and lose nothing.
+    """
     if isinstance(data, np.ndarray):
         array = data
     elif isinstance(data, np.generic):
@@ -499,7 +502,7 @@ def as_array(data: Any) -> Array:
             array = np.asarray(data)
         except ValueError as error:
             raise ShapeError(f"expected data of a regular shape: {error}") from error
-        if array.dtype == np.float64 and not _has_float64(data):
+        if array.dtype == np.float64 and dtype is None and not _has_float64(data):
             array = array.astype(np.float32)
     if array.dtype.kind not in "fiub":
         raise DTypeError(f"expected real numbers or booleans, got dtype {array.dtype}")
@@ -529,5 +532,5 @@ def as_tensor(data: Any, dtype: DTypeLike = None) -> Tensor:
     Tensor
         ``data`` itself if it is a Tensor of that dtype.
     """
-    tensor = data if isinstance(data, Tensor) else Tensor(data)
+    tensor = data if isinstance(data, Tensor) else _wrap(as_array(data, dtype))
     return tensor if dtype is None else tensor._cast(dtype)

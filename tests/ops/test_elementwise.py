@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minigrad.autograd import grad
-from minigrad.ops.copying import clone, copy_of
+from minigrad.creation import tensor
 from minigrad.ops.elementwise import (
     abs,  # noqa: A004 - the name under test
     add,
@@ -22,7 +22,7 @@ from minigrad.ops.elementwise import (
     remainder,
     sub,
 )
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, as_tensor
 
 # One array of each dtype, and scalars, as operands of the promotion table.
 F32 = Tensor(np.ones(2, np.float32))
@@ -85,6 +85,13 @@ def test_integers_stay_integers() -> None:
     assert abs(Tensor(np.array([-2, 3]))).tolist() == [2, 3]
 
 
+def test_python_numbers_lose_nothing_on_their_way_to_float64() -> None:
+    """They become float32 only where no dtype says otherwise."""
+    assert as_tensor(0.1, np.float64).item() == 0.1
+    assert tensor([0.1], dtype=np.float64).item() == 0.1
+    assert add(Tensor(np.zeros(1)), [0.1]).item() == 0.1
+
+
 def test_scalars_alone_make_float32() -> None:
     result = add(1.0, 2.0)
     assert result.dtype == np.float32
@@ -131,31 +138,3 @@ def test_same_operand_twice() -> None:
 def test_positive_is_the_tensor_itself() -> None:
     assert positive(F32) is F32
     assert np.positive(F32) is F32  # type: ignore[comparison-overlap]  # a Tensor's own rule
-
-
-def test_clone_keeps_the_memory_order_and_shares_nothing() -> None:
-    x = Tensor(np.asfortranarray(np.ones((2, 3))))
-    copy = clone(x)
-    assert copy.array.flags.f_contiguous
-    assert not np.shares_memory(copy.array, x.array)
-
-
-def test_copy_of_converts_and_sums_back() -> None:
-    x = Tensor(np.zeros((2, 3), np.float64))
-    source = Tensor(np.ones(3, np.float32), requires_grad=True)
-    result = copy_of(x, source)
-    assert result.dtype == np.float64
-    (dsource,) = grad(result, source, np.ones((2, 3)))
-    assert dsource is not None
-    assert dsource.dtype == np.float32
-    assert dsource.tolist() == [2.0, 2.0, 2.0]
-
-
-def test_copy_in_place_is_recorded() -> None:
-    source = Tensor(np.array([1.0, 2.0]), requires_grad=True)
-    x = Tensor(np.zeros((3, 2)))
-    x.copy_(source)
-    assert x.tolist() == [[1.0, 2.0]] * 3
-    x.backward(np.ones((3, 2)))
-    assert source.grad is not None
-    assert source.grad.tolist() == [3.0, 3.0]

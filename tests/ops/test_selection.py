@@ -106,6 +106,13 @@ def test_where_hides_what_it_does_not_choose() -> None:
     assert b == [0.0, 1.0]
 
 
+def test_where_stops_an_infinite_gradient() -> None:
+    a = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    (da,) = grad(where(np.array([True, False]), a, 0.0), a, np.array([math.inf, math.inf]))
+    assert da is not None
+    assert da.tolist() == [math.inf, 0.0]
+
+
 def test_where_of_scalars_is_float32() -> None:
     result = where(Tensor(np.array([True, False])), 1.0, 0.0)
     assert result.dtype == np.float32
