@@ -343,7 +343,7 @@ class Tensor(TensorConversions, TensorOperators):
         if method != "__call__":
             raise DTypeError(
                 f"numpy.{ufunc.__name__}.{method} has no rule for Tensors; use the function that "
-                "it stands for (np.sum, np.prod, ...), or np.asarray(t)"
+                "it stands for (np.sum, np.max, ...), or np.asarray(t)"
             )
         if kwargs:
             raise DTypeError(

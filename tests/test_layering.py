@@ -26,13 +26,14 @@ LAYERS = (
         "operators",
         "random",
         "registry",
+        "runtime",
         "tensor",
     },
     {"ops"},
     {"nn"},
     {"optim", "data", "testing", "serialization"},
     {"train"},
-    {"runtime", "__init__"},  # `import minigrad`: everything that a program may use
+    {"__init__"},  # `import minigrad`: everything that a program may use
     {"models"},
     {"cli", "__main__"},
 )
