@@ -7,6 +7,7 @@ float32 or float64 in any memory order:
   planes kernels read it as it is; with ``inner`` 1, which is (N, C) and channels-last, the rows
   kernels do. Results have the memory order of ``x``;
 - anything else (slices, broadcasts, reversed axes) is copied once, to C order, and so are results.
+  Read-only arrays are copied too.
 
 ``eps`` is inside the root and added to the biased variance. Sums are in float64 and the mean is
 subtracted in full, so in float32 the error of ``y`` stays within 4 units in the last place of
@@ -314,6 +315,8 @@ def _without_gaps(x: Array) -> tuple[Array, Slab | None]:
     if slab is None:
         x = x.copy(order="C")
         slab = slab_of(x)
+    elif not x.flags.writeable:
+        x = x.copy(order="K")  # Numba would compile every kernel anew for read-only arrays
     return x, slab
 
 
@@ -457,7 +460,7 @@ def _backward(
 
 def _in_order_of(dy: Array, x: Array) -> Array:
     """Return ``dy``, or a copy of it, with the memory order of ``x``."""
-    if dy.strides == x.strides and dy.flags.aligned:
+    if dy.strides == x.strides and dy.flags.behaved:
         return dy
     copy = memory.empty_like(x)
     np.copyto(copy, dy)

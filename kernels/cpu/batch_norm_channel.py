@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from minigrad.kernels.cpu.jit import helper, jit
 from minigrad.typing import Array
 
@@ -22,8 +24,8 @@ def finite_or_zero(value: float) -> float:
     """Return ``value``, the point that a channel's values are measured from.
 
     Sums of ``x - value`` and its square lose nothing when the mean is large, as those of ``x`` do.
-    Any element will do: it is at most ``std * sqrt(n - 1)`` away from the mean, so the variance
-    loses at most ``n`` units of float64's last place, however the data lie.
+    Any element will do: it is at most ``std * sqrt(n - 1)`` away from the mean, so that even an
+    outlier makes the rounding of float64 count no more than about ``n`` times in the variance.
     """
     return value if math.isfinite(value) else 0.0
 
@@ -43,7 +45,7 @@ def mean_and_variance(
 @helper
 def inverse_std(var: float, eps: float) -> float:
     """Return ``1 / sqrt(var + eps)``, infinite for a variance of zero without ``eps``."""
-    return 1.0 / math.sqrt(var + eps)
+    return 1.0 / np.sqrt(var + eps)  # type: ignore[no-any-return]  # a float
 
 
 @helper

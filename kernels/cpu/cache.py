@@ -106,8 +106,9 @@ def _candidates() -> Iterator[Path]:
     else:
         with contextlib.suppress(RuntimeError):  # this user has no home
             yield _user_cache_folder() / "minigrad"
-    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    yield Path(tempfile.gettempdir()) / f"minigrad-{user}"
+    with contextlib.suppress(OSError):  # there is no folder for temporary files either
+        user = str(os.getuid()) if hasattr(os, "getuid") else "user"
+        yield Path(tempfile.gettempdir()) / f"minigrad-{user}"
 
 
 def _usable(folder: Path) -> bool:

@@ -15,7 +15,7 @@ and it cannot prove that two arrays do not overlap. So kernels say what they mea
 ``sqrt(v)``, ``maximum(a, b)``  lane by lane; ``maximum`` is NaN where either is
 ``extend(v)``                   float32 -> float64 (float64 stays), same number of lanes
 ``truncate(v, like)``           float64 -> the dtype of the array ``like``
-``sum_lanes(v)``                the sum of the lanes, as a balanced tree: a fixed order
+``sum_lanes(v)``                upper half added to lower half until one is left
 ==============================  ======================================================
 
 Arrays are one-dimensional and contiguous; offsets count elements. Accesses are not checked,

@@ -262,15 +262,22 @@ def truncate(_typing: Any, lanes: Any, like: Any) -> Any:
 
 @intrinsic
 def sum_lanes(_typing: Any, lanes: Any) -> Any:
-    """Sum the lanes as a balanced tree."""
+    """Add the upper half of the lanes to the lower half, until one is left."""
     if not isinstance(lanes, VectorType):
         return None
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        sums = [builder.extract_element(values[0], _I32(lane)) for lane in range(LANES)]
-        while len(sums) > 1:
-            sums = [builder.fadd(a, b) for a, b in zip(sums[0::2], sums[1::2], strict=True)]
-        return sums[0]
+        total, n = values[0], LANES
+        while n > 1:
+            n //= 2
+            left, right = (
+                builder.shuffle_vector(
+                    total, total, ir.Constant(ir.VectorType(_I32, n), list(range(start, start + n)))
+                )
+                for start in (0, n)
+            )
+            total = builder.fadd(left, right)
+        return builder.extract_element(total, _I32(0))
 
     return lanes.element(lanes), emit
 

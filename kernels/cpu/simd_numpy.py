@@ -98,8 +98,9 @@ def truncate(lanes: Array, like: Array) -> Array:
 
 
 def sum_lanes(lanes: Array) -> np.floating[Any]:
-    """Sum the lanes as a balanced tree."""
+    """Add the upper half of the lanes to the lower half, until one is left."""
     while lanes.size > 1:
-        lanes = lanes[0::2] + lanes[1::2]
+        half = lanes.size // 2
+        lanes = lanes[:half] + lanes[half:]
     total: np.floating[Any] = lanes[0]
     return total

@@ -52,7 +52,7 @@ def get_num_threads() -> int:
     return 1 if DISABLED else int(numba.get_num_threads())
 
 
-def set_num_threads(n: int) -> None:
+def set_num_threads(n: int | np.integer[Any]) -> None:
     """Set the threads of parallel kernels and, where it can be set, of NumPy's OpenBLAS.
 
     The results of kernels do not depend on it. Those of NumPy's matrix products may, in the last

@@ -64,9 +64,12 @@ def statistics(x: Array) -> Statistics:
         zeros = np.zeros(x.shape[1], wide.dtype)
         return Statistics(zeros, zeros.copy())
     axes = _other_axes(x)
+    # Measured from one of its values, the mean of a constant channel is exact. The variance is that
+    # of the deviations: E[x^2] - E[x]^2 cancels when the mean is large.
+    start = wide[0].reshape(x.shape[1], -1)[:, 0]
+    start = np.where(np.isfinite(start), start, 0.0)
     with np.errstate(invalid="ignore", over="ignore"):
-        mean = wide.mean(axes)
-        # The deviations first: E[x^2] - E[x]^2 cancels when the mean is large.
+        mean = start + (wide - _along_channels(start, x)).mean(axes)
         var = np.square(wide - _along_channels(mean, x)).mean(axes)
     return Statistics(mean, var)
 

@@ -1,0 +1,1 @@
+"""Tests of the kernels: each device's functions against the reference."""
