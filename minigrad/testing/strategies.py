@@ -88,7 +88,9 @@ def spread_values(
     starts = low + cell * np.arange(size + len(kinks))
     free = np.ones(starts.shape, dtype=bool)
     for kink in kinks:
-        free &= ~((starts <= kink) & (kink < starts + cell))
+        position = math.floor((kink - low) / cell)
+        if 0 <= position < free.size:
+            free[position] = False
     chosen = rng.permutation(starts[free])[:size]
     values = chosen + cell * rng.uniform(0.375, 0.625, size=size)
     return np.asarray(values.reshape(shape), dtype=dtype)
