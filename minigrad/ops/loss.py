@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -452,12 +453,12 @@ def binary_cross_entropy_with_logits(
 
     Notes
     -----
-    ``(1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x))``, with the logarithm as ``logaddexp``,
-    which neither overflows nor loses small values.
+    ``(1 - t) x + (1 + (pos_weight - 1) t) log(1 + exp(-x))``, with the logarithm as a softplus
+    that is exact everywhere: it neither overflows nor loses small values.
     """
     _check_reduction("binary_cross_entropy_with_logits", reduction)
     x, target = _same_shape("binary_cross_entropy_with_logits", x, target)
-    softplus = FUNCTIONS["logaddexp"](-x, 0.0)
+    softplus = FUNCTIONS["softplus"](-x, threshold=math.inf)
     if pos_weight is not None:
         softplus = softplus * ((as_tensor(pos_weight, x.dtype) - 1.0) * target + 1.0)
     losses = (1.0 - target) * x + softplus

@@ -12,7 +12,7 @@ from minigrad.typing import Array
 from tests.cases import Case
 
 
-def reduce(losses: Array, reduction: str, total_weight: float | None = None) -> Any:
+def reduce(losses: Array, reduction: str, total_weight: Any = None) -> Any:
     """Return the sum, the (weighted) mean, or the losses themselves."""
     if reduction == "none":
         return losses
@@ -22,7 +22,8 @@ def reduce(losses: Array, reduction: str, total_weight: float | None = None) -> 
 
 def log_softmax(z: Array, axis: int) -> Array:
     """Return log p, the straightforward way: the cases have small logits."""
-    return z - np.log(np.exp(z).sum(axis, keepdims=True))
+    log_p: Array = z - np.log(np.exp(z).sum(axis, keepdims=True))
+    return log_p
 
 
 def nll(
@@ -35,12 +36,12 @@ def nll(
 ) -> Any:
     """Sample by sample, as the definition reads."""
     losses = np.zeros(target.shape)
-    total = 0.0
+    total = np.float64(0.0)
     for place in np.ndindex(target.shape):
         label = target[place]
         if label == ignore_index:
             continue
-        w = 1.0 if weight is None else weight[label]
+        w: Any = 1.0 if weight is None else weight[label]
         at = (place[0], label, *place[1:]) if place else (label,)
         losses[place] = -w * log_p[at]
         total += w
