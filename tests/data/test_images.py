@@ -14,7 +14,9 @@ from minigrad.data import read_image
 from minigrad.errors import FormatError
 from minigrad.typing import Array
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5)).astype(np.uint8)
+# Few levels, so that neighbours are often equally near to what a PNG filter guesses.
+PIXELS = (np.random.default_rng(0).integers(0, 6, (20, 7)) * 51).astype(np.uint8)
+TWICE = (PIXELS * np.uint16(2)).astype(">u2")
 
 
 def png(pixels: Array, *, header: bytes = bytes((8, 0, 0, 0, 0))) -> bytes:
@@ -60,12 +62,12 @@ def as_text(values: Array, separator: str = " ") -> bytes:
     [
         ("a.png", png(PIXELS)),
         ("a.PNG", png(PIXELS)),
-        ("a.pgm", b"P5 5 6\n255\n" + PIXELS.tobytes()),
+        ("a.pgm", b"P5 7 20\n255\n" + PIXELS.tobytes()),
         (
             "a.pgm",
-            b"P5\n# made by hand\n5 6 510\n" + (PIXELS * np.uint16(2)).astype(">u2").tobytes(),
+            b"P5\n# made by hand\n7 20 510\n" + TWICE.tobytes(),
         ),
-        ("a.pgm", b"P2\n5 6\n255\n" + as_text(PIXELS)),
+        ("a.pgm", b"P2\n7 20\n255\n" + as_text(PIXELS)),
         ("a.txt", as_text(PIXELS)),
         ("a.csv", as_text(PIXELS, ", ")),
         ("a.csv", as_text(PIXELS / 255)),
