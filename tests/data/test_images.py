@@ -15,7 +15,7 @@ from minigrad.errors import FormatError
 from minigrad.typing import Array
 
 # Few levels, so that neighbours are often equally near to what a PNG filter guesses.
-PIXELS = (np.random.default_rng(0).integers(0, 6, (20, 7)) * 51).astype(np.uint8)
+PIXELS = (np.random.default_rng(0).integers(0, 6, (60, 21)) * 51).astype(np.uint8)
 TWICE = (PIXELS * np.uint16(2)).astype(">u2")
 
 
@@ -62,12 +62,12 @@ def as_text(values: Array, separator: str = " ") -> bytes:
     [
         ("a.png", png(PIXELS)),
         ("a.PNG", png(PIXELS)),
-        ("a.pgm", b"P5 7 20\n255\n" + PIXELS.tobytes()),
+        ("a.pgm", b"P5 21 60\n255\n" + PIXELS.tobytes()),
         (
             "a.pgm",
-            b"P5\n# made by hand\n7 20 510\n" + TWICE.tobytes(),
+            b"P5\n# made by hand\n21 60 510\n" + TWICE.tobytes(),
         ),
-        ("a.pgm", b"P2\n7 20\n255\n" + as_text(PIXELS)),
+        ("a.pgm", b"P2\n21 60\n255\n" + as_text(PIXELS)),
         ("a.txt", as_text(PIXELS)),
         ("a.csv", as_text(PIXELS, ", ")),
         ("a.csv", as_text(PIXELS / 255)),
