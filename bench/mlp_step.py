@@ -50,19 +50,23 @@ def initial_parameters() -> Parameters:
     for number, (width, out) in enumerate(pairwise(SIZES)):
         weight = rng.standard_normal((out, width)) / np.sqrt(width)
         parameters[f"{3 * number}.weight"] = weight.astype(np.float32)
-        parameters[f"{3 * number}.bias"] = np.zeros(out, np.float32)
-        if out != SIZES[-1]:
+        if out == SIZES[-1]:
+            parameters[f"{3 * number}.bias"] = np.zeros(out, np.float32)
+        else:
             parameters[f"{3 * number + 1}.weight"] = np.ones(out, np.float32)
             parameters[f"{3 * number + 1}.bias"] = np.zeros(out, np.float32)
     return parameters
 
 
 def _layers(nn: Any) -> list[Any]:
-    """Return Linear, BatchNorm, Sigmoid, ..., Linear of either library."""
+    """Return Linear, BatchNorm, Sigmoid, ..., Linear of either library.
+
+    A Linear before a BatchNorm has no bias: the mean that is subtracted would take it away.
+    """
     layers = []
-    for width, out in pairwise(SIZES):
-        layers += [nn.Linear(width, out), nn.BatchNorm1d(out, eps=EPS), nn.Sigmoid()]
-    return layers[:-2]
+    for width, out in pairwise(SIZES[:-1]):
+        layers += [nn.Linear(width, out, bias=False), nn.BatchNorm1d(out, eps=EPS), nn.Sigmoid()]
+    return [*layers, nn.Linear(*SIZES[-2:])]
 
 
 def minigrad_step(batch: int) -> tuple[Step, Callable[[], list[Array]]]:
@@ -109,7 +113,7 @@ def reference_parameters(batch: int, steps: int) -> list[Array]:
         y = x.astype(np.float64)
         saved = []
         for number in range(0, last, 3):
-            h = y @ params[f"{number}.weight"].T + params[f"{number}.bias"]
+            h = y @ params[f"{number}.weight"].T
             r = 1 / np.sqrt(h.var(axis=0) + EPS)
             x_hat = (h - h.mean(axis=0)) * r
             z = params[f"{number + 1}.weight"] * x_hat + params[f"{number + 1}.bias"]
@@ -126,7 +130,7 @@ def reference_parameters(batch: int, steps: int) -> list[Array]:
             dh = r * (g - g.mean(axis=0) - x_hat * (g * x_hat).mean(axis=0))
             grads[f"{number + 1}.weight"] = (dz * x_hat).sum(axis=0)
             grads[f"{number + 1}.bias"] = dz.sum(axis=0)
-            grads[f"{number}.weight"], grads[f"{number}.bias"] = dh.T @ below, dh.sum(axis=0)
+            grads[f"{number}.weight"] = dh.T @ below
             dy, y = dh @ params[f"{number}.weight"], below
         for name, grad in grads.items():
             velocity[name] = MOMENTUM * velocity[name] + grad if name in velocity else grad
@@ -158,7 +162,6 @@ def _checked(build: Callable[[int], tuple[Step, Callable[[], list[Array]]]]) -> 
     step, parameters = build(BATCH)
     for _ in range(_STEPS):
         step()
-    # As one vector: a bias before a BatchNorm has no gradient but rounding.
     got, want = (
         np.concatenate([array.ravel() for array in arrays])
         for arrays in (parameters(), reference_parameters(BATCH, _STEPS))
