@@ -59,9 +59,18 @@ def recording() -> Iterator[None]:
     assert is_grad_enabled(), "the test left gradients disabled"
 
 
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    """Fail a test that leaves fewer kernel threads: tests of several would then be skipped."""
+    threads = mg.get_num_threads()
+    yield
+    assert mg.get_num_threads() == threads, "the test left another number of threads"
+
+
 @pytest.fixture
 def restored_threads() -> Iterator[None]:
     """Put the number of kernel threads back after the test."""
     threads = mg.get_num_threads()
+    restore = mg.set_num_threads  # the test may have patched it, and be undone after this
     yield
-    mg.set_num_threads(threads)
+    restore(threads)
