@@ -221,23 +221,23 @@ def _positive(text: str) -> float:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    start = time.perf_counter()
     resume = arguments.resume is not None
     if resume:
         if arguments.out is not None:
             raise UsageError("--resume continues in its own folder: leave --out out")
         folder = Path(arguments.resume)
         settings, threads = _resumed(folder, arguments)
-        _set_threads(threads)
     else:
-        settings = _settings(arguments)
-        _set_threads(arguments.threads or recipe.DEFAULT_THREADS)
+        settings, threads = _settings(arguments), arguments.threads or recipe.DEFAULT_THREADS
+    _set_threads(threads)
+    task = recipe.prepare(settings)
+    if not resume:
         try:
             folder = new_run_folder(settings.dataset, arguments.out)
         except OSError as error:
             raise UsageError(f"cannot make a folder for the run: {error}") from error
     try:
-        start = time.perf_counter()
-        task = recipe.prepare(settings)
         with _progress(arguments.quiet) as callbacks:
             history = task.fit(folder / CHECKPOINT, callbacks=callbacks, resume=resume)
         train.save_model(folder / MODEL, task.net, task.description)

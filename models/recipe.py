@@ -132,6 +132,11 @@ def prepare(settings: Settings) -> Task:
     Returns
     -------
     Task
+
+    Raises
+    ------
+    ShapeError
+        If a batch would be a single sample, which batch normalisation cannot normalise.
     """
     manual_seed(settings.seed)
     digits = DATASETS[settings.dataset]()
@@ -141,6 +146,12 @@ def prepare(settings: Settings) -> Task:
     }
     net = build(architecture)
     loader = data.DataLoader(digits.train, settings.batch_size, shuffle=True)
+    if settings.batch_norm and loader.smallest_batch == 1:
+        raise ShapeError(
+            f"argument --batch-size: {len(digits.train)} samples in batches of "
+            f"{settings.batch_size} leave one of a single sample, which batch normalisation "
+            "cannot normalise: choose another, or --no-batch-norm"
+        )
     optimizer = OPTIMIZERS[settings.optimizer](net.parameters(), settings.lr)
     scheduler = optim.lr_scheduler.OneCycleLR(
         optimizer,

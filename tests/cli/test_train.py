@@ -143,6 +143,8 @@ def test_a_run_is_resumed_with_its_threads(
         ([*TRAIN, "--epochs", "0"], "--epochs: expected a whole number >= 1, got '0'"),
         ([*TRAIN, "--epochs", "many"], "--epochs: expected a whole number >= 1, got 'many'"),
         ([*TRAIN, "--batch-size", "-3"], "--batch-size: expected a whole number >= 1"),
+        ([*TRAIN, "--batch-size", "1437"], "--batch-size: 1438 samples in batches of 1437 leave"),
+        ([*TRAIN, "--batch-size", "1"], "choose another, or --no-batch-norm"),
         ([*TRAIN, "--lr", "0"], "--lr: expected a number > 0, got '0'"),
         ([*TRAIN, "--lr", "nan"], "--lr: expected a number > 0, got 'nan'"),
         ([*TRAIN, "--lr", "inf"], "--lr: expected a number > 0, got 'inf'"),
@@ -224,11 +226,9 @@ def test_a_full_disk_is_one_line(
     assert err == "minigrad: error: [Errno 28] No space left on device\n"
 
 
-def test_a_batch_of_one_is_one_line_and_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*TRAIN, "--batch-size", "1437", "--epochs", "1", "--quiet"]) == 2
-    warning, error = capsys.readouterr().err.splitlines()
-    assert warning.startswith("minigrad: warning: 1438 samples in batches of 1437 leave one of a")
-    assert "more than one value per channel" in error
+def test_a_batch_of_one_needs_a_net_without_batch_norm() -> None:
+    options = ["--batch-size", "1437", "--epochs", "1", "--quiet"]
+    assert main([*TRAIN, *options, "--no-batch-norm"]) == 0
 
 
 def test_a_loss_that_diverges_is_told(capsys: pytest.CaptureFixture[str]) -> None:
