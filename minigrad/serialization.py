@@ -126,11 +126,13 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    FileNotFoundError, IsADirectoryError
+        If there is no such file, or it is a folder.
     CheckpointError
         If the file is truncated, damaged, foreign, or of a newer format.
     """
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{os.fspath(path)} is a folder: expected a file in it")
     if not Path(path).is_file():
         raise FileNotFoundError(f"no such file: {os.fspath(path)}")
     name = os.fspath(path)

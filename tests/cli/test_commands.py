@@ -96,6 +96,8 @@ def test_a_wrong_model_file_is_one_line(command: str, capsys: pytest.CaptureFixt
     save_image("a.npy")
     images = ["a.npy"] if command == "predict" else []
     assert "no such file: none.npz" in refused([command, "none.npz", *images], capsys)
+    Path("run").mkdir()
+    assert "run is a folder: expected a file in it" in refused([command, "run", *images], capsys)
     Path("junk.npz").write_bytes(b"junk")
     assert "junk.npz is truncated" in refused([command, "junk.npz", *images], capsys)
     train.save_model("other.npz", mg.nn.Linear(2, 2))
