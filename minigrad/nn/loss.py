@@ -1,4 +1,4 @@
-"""Losses as modules; the formulas stand in ``minigrad.ops.loss``."""
+"""Losses as modules; the formulas stand in ``minigrad.ops.loss`` and ``classification``."""
 
 from __future__ import annotations
 

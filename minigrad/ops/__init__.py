@@ -9,6 +9,7 @@ from minigrad.ops.activation import (
     silu,
     softplus,
 )
+from minigrad.ops.classification import cross_entropy, nll_loss
 from minigrad.ops.comparison import (
     bitwise_and,
     bitwise_not,
@@ -97,11 +98,9 @@ from minigrad.ops.linalg import (
 )
 from minigrad.ops.loss import (
     binary_cross_entropy_with_logits,
-    cross_entropy,
     huber_loss,
     l1_loss,
     mse_loss,
-    nll_loss,
 )
 from minigrad.ops.math import (
     erf,
