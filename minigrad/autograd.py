@@ -208,6 +208,7 @@ def _run(
     """
     nodes = _collect([edge for edge, _ in seeds], stop)
     needs = None if targets is None else _useful(nodes, targets)
+    _check_saved(nodes, needs, stop)
     gradients: dict[Node | Tensor, Any] = {}
     owned: set[int] = set()
     for edge, seed in seeds:
@@ -233,6 +234,8 @@ def _run(
                     _propagate(node, dy, gradients, owned, create_graph)
                 finally:
                     node.needs = all_needs
+            else:  # a target whose own history was not asked for, and can still be
+                continue
             if not retain_graph and (node.saved or node.extra):
                 node.saved = node.extra = None
     return gradients, owned
@@ -251,15 +254,21 @@ def _collect(roots: list[Node | Tensor], stop: frozenset[Node]) -> list[Node]:
         if node in seen:
             continue
         seen.add(node)
-        if node in stop:
-            continue
-        if node.saved is None:
+        if node not in stop:
+            stack.extend([edge for edge in node.edges if type(edge) is Node])
+    return sorted(seen, key=_by_sequence, reverse=True)
+
+
+def _check_saved(
+    nodes: list[Node], needs: dict[Node, tuple[bool, ...]] | None, stop: frozenset[Node]
+) -> None:
+    """Raise if a rule that has to run has nothing left to run on."""
+    for node in nodes:
+        if node.saved is None and node not in stop and (needs is None or True in needs[node]):
             raise AutogradError(
                 f"backward a second time through {node.op.__name__}: what it had saved was freed "
                 "by the first; pass retain_graph=True to that one, or run forward again"
             )
-        stack.extend([edge for edge in node.edges if type(edge) is Node])
-    return sorted(seen, key=_by_sequence, reverse=True)
 
 
 def _useful(nodes: list[Node], targets: set[Node | Tensor]) -> dict[Node, tuple[bool, ...]]:

@@ -22,14 +22,8 @@ class _State(threading.local):
 state = _State()
 
 
-class set_grad_enabled:  # noqa: N801 - PyTorch's name
-    """Record ops, or do not, inside a ``with`` block or a decorated function.
-
-    Parameters
-    ----------
-    mode : bool
-        Whether ops on Tensors that require a gradient are recorded. Per thread.
-    """
+class _Block:
+    """Record ops, or do not, inside a ``with`` block or a decorated function."""
 
     def __init__(self, mode: bool) -> None:
         self.mode = bool(mode)
@@ -48,13 +42,48 @@ class set_grad_enabled:  # noqa: N801 - PyTorch's name
 
         @functools.wraps(function)
         def decorated(*args: P.args, **kwargs: P.kwargs) -> T:
-            with set_grad_enabled(mode):
+            with _Block(mode):
                 return function(*args, **kwargs)
 
         return decorated
 
 
-class no_grad(set_grad_enabled):  # noqa: N801 - PyTorch's name
+class set_grad_enabled(_Block):  # noqa: N801 - PyTorch's name
+    """Record ops, or do not: from here on, inside a ``with`` block, or a decorated function.
+
+    Parameters
+    ----------
+    mode : bool
+        Whether ops on Tensors that require a gradient are recorded. Per thread. As in PyTorch,
+        it holds from the call on; the end of a block, or decorating, restores what was before.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> _ = mg.set_grad_enabled(False)
+    >>> mg.is_grad_enabled()
+    False
+    >>> _ = mg.set_grad_enabled(True)
+    """
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(mode)
+        self._before: bool | None = state.recording  # until a block has taken it over
+        state.recording = self.mode
+
+    def __enter__(self) -> None:
+        if self._before is not None:
+            state.recording, self._before = self._before, None
+        super().__enter__()
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        """Return ``function`` as it runs with this mode, which holds nowhere else."""
+        if self._before is not None:
+            state.recording, self._before = self._before, None
+        return super().__call__(function)
+
+
+class no_grad(_Block):  # noqa: N801 - PyTorch's name
     """Record nothing inside the block: results do not require a gradient.
 
     Examples
@@ -71,7 +100,7 @@ class no_grad(set_grad_enabled):  # noqa: N801 - PyTorch's name
         super().__init__(False)
 
 
-class enable_grad(set_grad_enabled):  # noqa: N801 - PyTorch's name
+class enable_grad(_Block):  # noqa: N801 - PyTorch's name
     """Record inside the block, also within `no_grad`."""
 
     def __init__(self) -> None:

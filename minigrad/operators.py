@@ -18,6 +18,7 @@ from minigrad.registry import FUNCTIONS
 from minigrad.typing import Axis, DTypeLike
 
 if TYPE_CHECKING:
+    from minigrad.engine import Node
     from minigrad.tensor import Tensor
 
 __all__ = ["TensorConversions", "TensorOperators"]
@@ -222,6 +223,7 @@ class TensorOperators:
         AutogradError
             While recording: if this Tensor is a leaf that requires a gradient, if it is a view,
             or if views of it are alive, because their history would be wrong afterwards.
+            Always: if the memory is read-only.
         ShapeError, DTypeError
             If the result has another shape or dtype.
         """
@@ -236,8 +238,15 @@ class TensorOperators:
                 f"in place, the result must keep dtype {tensor.dtype}, got {result.dtype}; "
                 f"convert the operand with .to({str(tensor.dtype)!r}) first"
             )
+        if not tensor.array.flags.writeable:
+            raise AutogradError(
+                f"in place: the memory of this Tensor of shape {tensor.shape} is read-only, as "
+                "that of expand() is; clone() it first"
+            )
         if result.node is not None or (tensor._requires_grad and is_grad_enabled()):
             self._check_in_place()
+            if result.node is not None:
+                _keep_old_values(result.node, tensor)
             tensor.node = result.node
             tensor._requires_grad = result._requires_grad
         np.copyto(tensor.array, result.array)
@@ -647,6 +656,16 @@ class TensorOperators:
         """Return this Tensor if it is in C order, else a recorded copy that is."""
         result: Tensor = FUNCTIONS["contiguous"](self)
         return result
+
+
+def _keep_old_values(node: Node, tensor: Tensor) -> None:
+    """Copy what ``node`` has saved of ``tensor``, which its result is about to overwrite."""
+    saved = node.saved or []
+    if any(np.may_share_memory(value, tensor.array) for value in saved):
+        node.saved = [
+            value.copy() if np.may_share_memory(value, tensor.array) else value for value in saved
+        ]
+        node.versions = [entry for entry in node.versions if entry[0] is not tensor.counter]
 
 
 def _flat(sizes: tuple[Any, ...]) -> tuple[int, ...]:

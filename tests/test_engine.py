@@ -227,6 +227,33 @@ def test_grad_of_an_output_itself() -> None:
     assert values(mg.grad(y, y)[0]) == [1.0]
 
 
+def test_history_of_an_intermediate_outlives_grad() -> None:
+    """As when a discriminator's gradient is handed to the generator behind its input."""
+    x = leaf(2.0)
+    fake = x * x
+    (upstream,) = mg.grad((fake * fake).sum(), fake)
+    fake.backward(upstream)
+    assert values(x.grad) == [2 * 4.0 * 2 * 2.0]
+
+
+def test_grad_of_an_intermediate_whose_history_was_freed() -> None:
+    x = leaf(2.0)
+    fake = x * x * 1.0
+    fake.sum().backward()
+    assert values(mg.grad((fake * fake).sum(), fake)[0]) == [8.0]
+    with pytest.raises(AutogradError, match="second time through Mul"):
+        mg.grad((fake * fake).sum(), x)
+
+
+def test_grad_frees_what_it_ran() -> None:
+    x = leaf(2.0)
+    fake = x * x
+    loss = (fake * fake).sum()
+    mg.grad(loss, fake)
+    with pytest.raises(AutogradError, match="second time through Mul"):
+        mg.grad(loss, fake)
+
+
 def test_grad_of_an_unused_input() -> None:
     x, other = leaf(3.0), leaf(1.0)
     y = x * 2.0
@@ -565,6 +592,45 @@ def test_in_place_on_an_intermediate_is_recorded() -> None:
     assert values(x.grad) == [15.0]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda y, x: y.mul_(x),
+        lambda y, x: y.mul_(y),
+        lambda y, x: y.div_(x),
+        lambda y, x: y.__ipow__(2),
+        lambda y, x: y.clamp_(2.5, 6.5),
+    ],
+)
+def test_in_place_keeps_what_its_rule_needs_of_the_old_values(
+    change: Callable[[Tensor, Tensor], Tensor], rng: np.random.Generator
+) -> None:
+    """The values that an op is about to overwrite are saved as they were."""
+
+    def f(x: Tensor) -> Tensor:
+        y = x * 3.0
+        return change(y, x) * 2.0
+
+    x = mg.tensor(rng.uniform(0.5, 2.5, size=5), requires_grad=True)
+    assert gradcheck(f, [x])
+    assert gradgradcheck(f, [x])
+
+
+def test_in_place_into_a_buffer_keeps_its_old_values() -> None:
+    x, buffer = leaf(3.0), mg.full((1,), 5.0, dtype=mg.float64)
+    buffer *= x
+    buffer.mul_(buffer.detach())
+    buffer.sum().backward()
+    assert values(x.grad) == [5.0 * 15.0]
+
+
+def test_in_place_on_read_only_memory_is_refused() -> None:
+    y = mg.ones(1).expand(3)
+    with pytest.raises(AutogradError, match=r"shape \(3,\) is read-only.*clone\(\)"):
+        y += 1.0
+    assert y.tolist() == [1.0, 1.0, 1.0]
+
+
 def test_in_place_brings_in_a_gradient() -> None:
     x, buffer = leaf(3.0), mg.zeros(2, dtype=mg.float64)
     buffer[1:] = x * 2.0
@@ -736,6 +802,27 @@ def test_no_grad_nests_with_enable_grad() -> None:
         note()
     note()
     assert seen == [True, False, True, False, True, False, True]
+
+
+def test_set_grad_enabled_holds_from_the_call_on() -> None:
+    block = mg.set_grad_enabled(False)
+    try:
+        assert not mg.is_grad_enabled()
+        with block:
+            assert not mg.is_grad_enabled()
+        assert mg.is_grad_enabled()  # as before the call
+
+        @mg.set_grad_enabled(False)
+        def evaluate() -> bool:
+            return mg.is_grad_enabled()
+
+        assert mg.is_grad_enabled()
+        assert not evaluate()
+        with block, mg.enable_grad(), block:
+            assert not mg.is_grad_enabled()
+        assert mg.is_grad_enabled()
+    finally:
+        mg.set_grad_enabled(True)
 
 
 def test_no_grad_is_left_on_an_error() -> None:
