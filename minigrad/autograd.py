@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import AutogradError, DTypeError, ShapeError
-from minigrad.grad_mode import set_grad_enabled
+from minigrad.grad_mode import state
 from minigrad.registry import FUNCTIONS, public
 from minigrad.tensor import Tensor, _wrap
 from minigrad.typing import Array, Shape
@@ -166,7 +166,7 @@ def _seeds(
                     f"backward without a gradient needs a Tensor of one element, got shape "
                     f"{root.shape}; pass gradient= of that shape, or reduce with sum() or mean()"
                 )
-            seed = np.ones_like(root.array)
+            seed = np.ones(root.shape, root.dtype)
         elif isinstance(seed, Tensor):
             seed = seed if create_graph else seed.array
         else:
@@ -217,7 +217,8 @@ def _run(
         else:
             gradients[edge] = seed
 
-    with set_grad_enabled(create_graph):
+    before, state.recording = state.recording, create_graph
+    try:
         for node in nodes:
             keep = targets is not None and node in targets
             dy = gradients.get(node) if keep else gradients.pop(node, None)
@@ -238,6 +239,8 @@ def _run(
                 continue
             if not retain_graph and (node.saved or node.extra):
                 node.saved = node.extra = None
+    finally:
+        state.recording = before
     return gradients, owned
 
 
