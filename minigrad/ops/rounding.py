@@ -14,6 +14,9 @@ from minigrad.typing import Array
 
 __all__ = ["ceil", "floor", "round", "sign", "trunc"]
 
+_OF_FRACTIONS = (np.ceil, np.floor, np.trunc)
+"""Functions that leave whole numbers as they are."""
+
 
 class PiecewiseConstant(Op):
     """``floor``, ``sign`` and the like: dx = 0, also at the steps."""
@@ -86,7 +89,8 @@ def _numpy_rint(x: Any) -> Tensor:
 
 def _piecewise_constant(x: Any, function: Callable[[Array], Array]) -> Tensor:
     x = as_tensor(x)
-    if x.dtype.kind == "b":  # NumPy makes float16 of them, or refuses
+    # NumPy makes float16 of booleans, or refuses; before 2.1 it made float64 of whole numbers.
+    if x.dtype.kind == "b" or (x.dtype.kind in "iu" and function in _OF_FRACTIONS):
         return _wrap(x.array.copy())
     result: Tensor = apply(PiecewiseConstant, x, function=function)
     return result
