@@ -21,9 +21,7 @@ import numpy as np
 
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.kernels import memory
-from minigrad.kernels.cpu import batch_norm_channel, batch_norm_planes, batch_norm_rows
-from minigrad.kernels.cpu.threads import get_num_threads
-from minigrad.kernels.layout import Slab, slab_of
+from minigrad.kernels.cpu import batch_norm_channel, batch_norm_launch
 from minigrad.kernels.types import Gradients, Needs, Statistics, TrainForward
 from minigrad.typing import Array
 
@@ -35,14 +33,6 @@ __all__ = [
     "statistics",
     "update_running",
 ]
-
-PARALLEL_MIN_SIZE = 1 << 15
-"""Smaller arrays are done before other threads have started."""
-
-_FLOAT32 = np.dtype(np.float32)
-_FLOAT64 = np.dtype(np.float64)
-_ABSENT = {dtype: np.empty(0, dtype) for dtype in (_FLOAT32, _FLOAT64)}
-"""Given to kernels, which do not look at it, for an array that is not there."""
 
 
 def statistics(x: Array) -> Statistics:
@@ -66,10 +56,10 @@ def statistics(x: Array) -> Statistics:
         If ``x`` is neither float32 nor float64.
     """
     _check(x)
-    x, slab = _without_gaps(x)
+    x, slab = batch_norm_launch.without_gaps(x)
     mean, var, inv_std = np.zeros((3, x.shape[1]))
     if slab is not None:
-        _forward(x, None, None, None, mean, var, inv_std, 0.0, slab, measure=True)
+        batch_norm_launch.forward(x, None, None, None, mean, var, inv_std, 0.0, slab, measure=True)
     return Statistics(mean, var)
 
 
@@ -100,13 +90,13 @@ def forward_train(x: Array, gamma: Array | None, beta: Array | None, *, eps: flo
     _check(x)
     gamma = _parameter(gamma, x, "gamma")
     beta = _parameter(beta, x, "beta")
-    x, slab = _without_gaps(x)
+    x, slab = batch_norm_launch.without_gaps(x)
     y = memory.empty_like(x)
     mean, var, inv_std = np.zeros((3, x.shape[1]))
     if slab is None:
         inv_std = _inverse_std(var, eps)
     else:
-        _forward(x, y, gamma, beta, mean, var, inv_std, eps, slab, measure=True)
+        batch_norm_launch.forward(x, y, gamma, beta, mean, var, inv_std, eps, slab, measure=True)
     return TrainForward(y, mean, var, inv_std)
 
 
@@ -149,11 +139,11 @@ def forward_eval(
     beta = _parameter(beta, x, "beta")
     mean = _statistic(mean, x, "mean")
     var = _statistic(var, x, "var")
-    x, slab = _without_gaps(x)
+    x, slab = batch_norm_launch.without_gaps(x)
     y = memory.empty_like(x)
     if slab is not None:
         inv_std = np.empty(x.shape[1])
-        _forward(x, y, gamma, beta, mean, var, inv_std, eps, slab, measure=False)
+        batch_norm_launch.forward(x, y, gamma, beta, mean, var, inv_std, eps, slab, measure=False)
     return y
 
 
@@ -274,7 +264,7 @@ def update_running(
         If a running array is neither float32 nor float64.
     """
     for name, running in (("running_mean", running_mean), ("running_var", running_var)):
-        if running.dtype not in _ABSENT:
+        if running.dtype not in batch_norm_launch.DTYPES:
             raise DTypeError(f"{name} must be float32 or float64, got {running.dtype}")
         if running.ndim != 1 or running.shape != mean.shape or running.shape != var.shape:
             raise ShapeError(
@@ -301,23 +291,10 @@ def update_running(
 
 def _check(x: Array) -> None:
     """Refuse what the kernels cannot read."""
-    if x.dtype not in _ABSENT:
+    if x.dtype not in batch_norm_launch.DTYPES:
         raise DTypeError(f"x must be float32 or float64, got {x.dtype}: convert it first")
     if x.ndim < 2:
         raise ShapeError(f"x must have shape (N, C, *S), got {x.shape}")
-
-
-def _without_gaps(x: Array) -> tuple[Array, Slab | None]:
-    """Return ``x``, or a copy of it, that is one slab of memory; None when it is empty."""
-    if x.size == 0:
-        return x, None
-    slab = slab_of(x)
-    if slab is None:
-        x = x.copy(order="C")
-        slab = slab_of(x)
-    elif not x.flags.writeable:
-        x = x.copy(order="K")  # Numba would compile every kernel anew for read-only arrays
-    return x, slab
 
 
 def _parameter(values: Array | None, x: Array, name: str) -> Array | None:
@@ -339,7 +316,7 @@ def _statistic(values: Array, x: Array, name: str) -> Array:
 
 
 def _as_float64(values: Array) -> Array:
-    if values.dtype == _FLOAT64 and values.flags.carray:
+    if values.dtype == np.float64 and values.flags.carray:
         return values
     return values.astype(np.float64)
 
@@ -347,51 +324,6 @@ def _as_float64(values: Array) -> Array:
 def _inverse_std(var: Array, eps: float) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(1.0 / np.sqrt(var + eps))
-
-
-def _forward(
-    x: Array,
-    y: Array | None,
-    gamma: Array | None,
-    beta: Array | None,
-    mean: Array,
-    var: Array,
-    inv_std: Array,
-    eps: float,
-    slab: Slab,
-    *,
-    measure: bool,
-) -> None:
-    """Run the forward kernel for this layout and size."""
-    absent = _ABSENT[x.dtype]
-    outer, channels, inner = slab
-    threads = get_num_threads() if x.size >= PARALLEL_MIN_SIZE else 1
-    arguments = (
-        x.ravel("K"),
-        absent if y is None else y.ravel("K"),
-        absent if gamma is None else gamma,
-        absent if beta is None else beta,
-        mean,
-        var,
-        inv_std,
-        float(eps),
-        gamma is not None,
-        beta is not None,
-        measure,
-        y is not None,
-    )
-    if inner == 1:
-        cut = batch_norm_rows.blocks_of(outer, channels)
-        rows_kernel = (
-            batch_norm_rows.forward_serial if threads == 1 else batch_norm_rows.forward_parallel
-        )
-        rows_kernel(*arguments, (outer, channels), cut)
-    else:
-        parts = batch_norm_planes.parts_of(outer, inner)
-        planes_kernel = (
-            batch_norm_planes.forward_serial if threads == 1 else batch_norm_planes.forward_parallel
-        )
-        planes_kernel(*arguments, (outer, channels, inner), parts, _by_part(channels, threads))
 
 
 def _backward(
@@ -413,7 +345,7 @@ def _backward(
     gamma = _parameter(gamma, x, "gamma")
     mean = _statistic(mean, x, "mean")
     inv_std = _statistic(inv_std, x, "inv_std")
-    x, slab = _without_gaps(x)
+    x, slab = batch_norm_launch.without_gaps(x)
     channels = x.shape[1]
     need_dx, need_dgamma, need_dbeta = needs
     dx = memory.empty_like(x) if need_dx else None
@@ -421,52 +353,17 @@ def _backward(
     dbeta = np.zeros(channels, x.dtype)
     need_sums = need_dgamma or need_dbeta or (need_dx and batch_statistics)
     if slab is not None and (need_dx or need_sums):
-        dy = _in_order_of(dy, x)
-        threads = get_num_threads() if x.size >= PARALLEL_MIN_SIZE else 1
-        absent = _ABSENT[x.dtype]
-        arguments = (
-            dy.ravel("K"),
-            x.ravel("K"),
-            absent if dx is None else dx.ravel("K"),
-            absent if gamma is None else gamma,
+        batch_norm_launch.backward(
+            batch_norm_launch.in_order_of(dy, x),
+            x,
+            dx,
+            gamma,
             mean,
             inv_std,
             dgamma,
             dbeta,
-            gamma is not None,
-            batch_statistics,
-            need_sums,
-            need_dx,
+            slab,
+            batch_statistics=batch_statistics,
+            need_sums=need_sums,
         )
-        outer, _, inner = slab
-        if inner == 1:
-            cut = batch_norm_rows.blocks_of(outer, channels)
-            rows_kernel = (
-                batch_norm_rows.backward_serial
-                if threads == 1
-                else batch_norm_rows.backward_parallel
-            )
-            rows_kernel(*arguments, (outer, channels), cut)
-        else:
-            parts = batch_norm_planes.parts_of(outer, inner)
-            planes_kernel = (
-                batch_norm_planes.backward_serial
-                if threads == 1
-                else batch_norm_planes.backward_parallel
-            )
-            planes_kernel(*arguments, (outer, channels, inner), parts, _by_part(channels, threads))
     return Gradients(dx, dgamma if need_dgamma else None, dbeta if need_dbeta else None)
-
-
-def _in_order_of(dy: Array, x: Array) -> Array:
-    """Return ``dy``, or a copy of it, with the memory order of ``x``."""
-    if dy.strides == x.strides and dy.flags.behaved:
-        return dy
-    copy = memory.empty_like(x)
-    np.copyto(copy, dy)
-    return copy
-
-
-def _by_part(channels: int, threads: int) -> bool:
-    """Tell whether there are too few channels to share out whole ones evenly."""
-    return threads > 1 and channels % threads != 0 and channels < 8 * threads

@@ -20,252 +20,19 @@ from minigrad.kernels.cpu.batch_norm_channel import (
     gradient_factors,
     inverse_std,
     mean_and_variance,
-    split_mean,
 )
-from minigrad.kernels.cpu.jit import helper, jit, parallel_jit
-from minigrad.kernels.cpu.simd import (
-    LANES,
-    extend,
-    fma,
-    load,
-    load_head,
-    splat,
-    store,
-    store_head,
-    sum_lanes,
+from minigrad.kernels.cpu.batch_norm_parts import (
+    bounds_of,
+    part_gradient,
+    part_gradient_sums,
+    part_normalise,
+    part_scale,
+    part_sums,
 )
+from minigrad.kernels.cpu.jit import jit, parallel_jit
 from minigrad.typing import Array
 
-__all__ = [
-    "backward_parallel",
-    "backward_serial",
-    "forward_parallel",
-    "forward_serial",
-    "parts_of",
-]
-
-_PART_SIZE = 16384
-"""Values of a channel in one part: 64 KB of float32, a fraction of a core's second-level cache."""
-
-
-def parts_of(outer: int, inner: int) -> tuple[int, int, int]:
-    """Cut a channel into parts.
-
-    Parameters
-    ----------
-    outer, inner : int
-        Shape of a channel's values.
-
-    Returns
-    -------
-    row_parts, segments, segment_size : int
-        Groups of rows; segments of a row and their size, a multiple of two vectors.
-    """
-    row_parts = min(outer, -(-outer * inner // _PART_SIZE))
-    if row_parts < outer or inner < 2 * _PART_SIZE:
-        return row_parts, 1, inner
-    segments = inner // _PART_SIZE
-    step = 2 * LANES
-    segment_size = -(-inner // (segments * step)) * step
-    return row_parts, -(-inner // segment_size), segment_size
-
-
-@helper
-def _bounds(
-    part: int, outer: int, inner: int, row_parts: int, segments: int, segment_size: int
-) -> tuple[int, int, int, int]:
-    """Return the first and last row, and the first and last column, of a part."""
-    if row_parts * segments == 1:
-        return 0, outer, 0, inner  # the divisions below would be half the work on a small channel
-    row_part = part // segments
-    start = (part - row_part * segments) * segment_size
-    return (
-        outer * row_part // row_parts,
-        outer * (row_part + 1) // row_parts,
-        start,
-        min(inner, start + segment_size),
-    )
-
-
-@helper
-def _part_sums(
-    x: Array,
-    channels: int,
-    inner: int,
-    c: int,
-    bounds: tuple[int, int, int, int],
-    shift: float,
-) -> tuple[float, float]:
-    """Return the sums of ``x - shift`` and of its square over one part, in float64."""
-    first, last, start, stop = bounds
-    shifts = splat(np.float64(shift))
-    fill = x.dtype.type(shift)  # lanes without a value add nothing
-    sum_a = splat(0.0)
-    sum_b = splat(0.0)
-    square_a = splat(0.0)
-    square_b = splat(0.0)
-    for row in range(first, last):
-        base = (row * channels + c) * inner
-        i = base + start
-        end = base + stop
-        while i + 2 * LANES <= end:
-            a = extend(load(x, i)) - shifts
-            b = extend(load(x, i + LANES)) - shifts
-            sum_a = sum_a + a
-            sum_b = sum_b + b
-            square_a = fma(a, a, square_a)
-            square_b = fma(b, b, square_b)
-            i += 2 * LANES
-        if i + LANES <= end:
-            a = extend(load(x, i)) - shifts
-            sum_a = sum_a + a
-            square_a = fma(a, a, square_a)
-            i += LANES
-        if i < end:
-            b = extend(load_head(x, i, end - i, fill)) - shifts
-            sum_b = sum_b + b
-            square_b = fma(b, b, square_b)
-    return sum_lanes(sum_a + sum_b), sum_lanes(square_a + square_b)
-
-
-@helper
-def _part_gradient_sums(
-    dy: Array,
-    x: Array,
-    channels: int,
-    inner: int,
-    c: int,
-    bounds: tuple[int, int, int, int],
-    mean: float,
-) -> tuple[float, float]:
-    """Return the sums of ``dy`` and of ``dy * (x - mean)`` over one part, in float64."""
-    first, last, start, stop = bounds
-    means = splat(np.float64(mean))
-    zero = x.dtype.type(0.0)
-    sum_a = splat(0.0)
-    sum_b = splat(0.0)
-    product_a = splat(0.0)
-    product_b = splat(0.0)
-    for row in range(first, last):
-        base = (row * channels + c) * inner
-        i = base + start
-        end = base + stop
-        while i + 2 * LANES <= end:
-            a = extend(load(dy, i))
-            b = extend(load(dy, i + LANES))
-            sum_a = sum_a + a
-            sum_b = sum_b + b
-            product_a = fma(a, extend(load(x, i)) - means, product_a)
-            product_b = fma(b, extend(load(x, i + LANES)) - means, product_b)
-            i += 2 * LANES
-        if i + LANES <= end:
-            a = extend(load(dy, i))
-            sum_a = sum_a + a
-            product_a = fma(a, extend(load(x, i)) - means, product_a)
-            i += LANES
-        if i < end:
-            # A mean that is not finite would make NaN of the lanes without a value: fill with 0
-            # what is multiplied, and let the last vector of values decide.
-            n = end - i
-            b = extend(load_head(dy, i, n, zero))
-            sum_b = sum_b + b
-            product_b = fma(b, extend(load_head(x, i, n, zero)) - means, product_b)
-    return sum_lanes(sum_a + sum_b), sum_lanes(product_a + product_b)
-
-
-@helper
-def _part_normalise(
-    x: Array,
-    y: Array,
-    channels: int,
-    inner: int,
-    c: int,
-    bounds: tuple[int, int, int, int],
-    mean: float,
-    scale: float,
-    shift: float,
-) -> None:
-    """Write ``y = (x - mean) * scale + shift`` over one part."""
-    first, last, start, stop = bounds
-    high, low = split_mean(mean, x)
-    highs = splat(high)
-    lows = splat(low)
-    scales = splat(x.dtype.type(scale))
-    shifts = splat(x.dtype.type(shift))
-    for row in range(first, last):
-        base = (row * channels + c) * inner
-        i = base + start
-        end = base + stop
-        while i + LANES <= end:
-            store(y, i, fma((load(x, i) - highs) - lows, scales, shifts))
-            i += LANES
-        if i < end:
-            n = end - i
-            values = load_head(x, i, n, high)
-            store_head(y, i, fma((values - highs) - lows, scales, shifts), n)
-
-
-@helper
-def _part_gradient(
-    dy: Array,
-    x: Array,
-    dx: Array,
-    channels: int,
-    inner: int,
-    c: int,
-    bounds: tuple[int, int, int, int],
-    mean: float,
-    scale: float,
-    k0: float,
-    k1: float,
-) -> None:
-    """Write ``dx = scale * (dy - k0 - (x - mean) * k1)`` over one part."""
-    first, last, start, stop = bounds
-    high, low = split_mean(mean, x)
-    highs = splat(high)
-    lows = splat(low)
-    scales = splat(x.dtype.type(scale))
-    offsets = splat(x.dtype.type(k0))
-    slopes = splat(x.dtype.type(-k1))
-    zero = x.dtype.type(0.0)
-    for row in range(first, last):
-        base = (row * channels + c) * inner
-        i = base + start
-        end = base + stop
-        while i + LANES <= end:
-            centred = (load(x, i) - highs) - lows
-            store(dx, i, scales * fma(centred, slopes, load(dy, i) - offsets))
-            i += LANES
-        if i < end:
-            n = end - i
-            centred = (load_head(x, i, n, high) - highs) - lows
-            values = fma(centred, slopes, load_head(dy, i, n, zero) - offsets)
-            store_head(dx, i, scales * values, n)
-
-
-@helper
-def _part_scale(
-    dy: Array,
-    dx: Array,
-    channels: int,
-    inner: int,
-    c: int,
-    bounds: tuple[int, int, int, int],
-    scale: float,
-) -> None:
-    """Write ``dx = scale * dy`` over one part."""
-    first, last, start, stop = bounds
-    scales = splat(dy.dtype.type(scale))
-    zero = dy.dtype.type(0.0)
-    for row in range(first, last):
-        base = (row * channels + c) * inner
-        i = base + start
-        end = base + stop
-        while i + LANES <= end:
-            store(dx, i, scales * load(dy, i))
-            i += LANES
-        if i < end:
-            store_head(dx, i, scales * load_head(dy, i, end - i, zero), end - i)
+__all__ = ["backward_parallel", "backward_serial", "forward_parallel", "forward_serial"]
 
 
 def _forward(
@@ -284,6 +51,7 @@ def _forward(
     shape: tuple[int, int, int],
     parts: tuple[int, int, int],
     by_part: bool,
+    streaming: bool,
 ) -> None:
     """Measure the statistics, normalise by them, or both.
 
@@ -303,11 +71,11 @@ def _forward(
         if measure:
             for task in prange(channels * n_parts):
                 c = task // n_parts
-                bounds = _bounds(
+                bounds = bounds_of(
                     task - c * n_parts, outer, inner, row_parts, segments, segment_size
                 )
                 shift = finite_or_zero(x[c * inner])
-                sums[task, 0], sums[task, 1] = _part_sums(x, channels, inner, c, bounds, shift)
+                sums[task, 0], sums[task, 1] = part_sums(x, channels, inner, c, bounds, shift)
         for c in range(channels):
             if measure:
                 total = 0.0
@@ -321,12 +89,12 @@ def _forward(
         if normalise:
             for task in prange(channels * n_parts):
                 c = task // n_parts
-                bounds = _bounds(
+                bounds = bounds_of(
                     task - c * n_parts, outer, inner, row_parts, segments, segment_size
                 )
                 scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
                 offset = beta[c] if has_beta else x.dtype.type(0.0)
-                _part_normalise(x, y, channels, inner, c, bounds, mean[c], scale, offset)
+                part_normalise(x, y, channels, inner, c, bounds, mean[c], scale, offset, streaming)
     else:
         for c in prange(channels):
             if measure:
@@ -334,8 +102,8 @@ def _forward(
                 total_square = 0.0
                 shift = finite_or_zero(x[c * inner])
                 for part in range(n_parts):
-                    bounds = _bounds(part, outer, inner, row_parts, segments, segment_size)
-                    a, b = _part_sums(x, channels, inner, c, bounds, shift)
+                    bounds = bounds_of(part, outer, inner, row_parts, segments, segment_size)
+                    a, b = part_sums(x, channels, inner, c, bounds, shift)
                     total += a
                     total_square += b
                 mean[c], var[c] = mean_and_variance(total, total_square, n, shift)
@@ -344,7 +112,7 @@ def _forward(
                 scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
                 offset = beta[c] if has_beta else x.dtype.type(0.0)
                 bounds = (0, outer, 0, inner)
-                _part_normalise(x, y, channels, inner, c, bounds, mean[c], scale, offset)
+                part_normalise(x, y, channels, inner, c, bounds, mean[c], scale, offset, streaming)
 
 
 def _backward(
@@ -363,6 +131,7 @@ def _backward(
     shape: tuple[int, int, int],
     parts: tuple[int, int, int],
     by_part: bool,
+    streaming: bool,
 ) -> None:
     """Compute the sums, the gradient of ``x``, or both.
 
@@ -381,10 +150,10 @@ def _backward(
         if need_sums:
             for task in prange(channels * n_parts):
                 c = task // n_parts
-                bounds = _bounds(
+                bounds = bounds_of(
                     task - c * n_parts, outer, inner, row_parts, segments, segment_size
                 )
-                sums[task, 0], sums[task, 1] = _part_gradient_sums(
+                sums[task, 0], sums[task, 1] = part_gradient_sums(
                     dy, x, channels, inner, c, bounds, mean[c]
                 )
             for c in range(channels):
@@ -401,16 +170,18 @@ def _backward(
         if need_dx:
             for task in prange(channels * n_parts):
                 c = task // n_parts
-                bounds = _bounds(
+                bounds = bounds_of(
                     task - c * n_parts, outer, inner, row_parts, segments, segment_size
                 )
                 scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
                 if batch_statistics:
                     first = c * n_parts  # the total is kept with the first part
                     k0, k1 = gradient_factors(sums[first, 0], sums[first, 1], n, inv_std[c])
-                    _part_gradient(dy, x, dx, channels, inner, c, bounds, mean[c], scale, k0, k1)
+                    part_gradient(
+                        dy, x, dx, channels, inner, c, bounds, mean[c], scale, k0, k1, streaming
+                    )
                 else:
-                    _part_scale(dy, dx, channels, inner, c, bounds, scale)
+                    part_scale(dy, dx, channels, inner, c, bounds, scale)
     else:
         for c in prange(channels):
             sum_dy = 0.0
@@ -418,8 +189,8 @@ def _backward(
             if need_sums:
                 sum_product = 0.0
                 for part in range(n_parts):
-                    bounds = _bounds(part, outer, inner, row_parts, segments, segment_size)
-                    a, b = _part_gradient_sums(dy, x, channels, inner, c, bounds, mean[c])
+                    bounds = bounds_of(part, outer, inner, row_parts, segments, segment_size)
+                    a, b = part_gradient_sums(dy, x, channels, inner, c, bounds, mean[c])
                     sum_dy += a
                     sum_product += b
                 sum_x_hat = sum_product * inv_std[c]
@@ -430,9 +201,11 @@ def _backward(
                 scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
                 if batch_statistics:
                     k0, k1 = gradient_factors(sum_dy, sum_x_hat, n, inv_std[c])
-                    _part_gradient(dy, x, dx, channels, inner, c, bounds, mean[c], scale, k0, k1)
+                    part_gradient(
+                        dy, x, dx, channels, inner, c, bounds, mean[c], scale, k0, k1, streaming
+                    )
                 else:
-                    _part_scale(dy, dx, channels, inner, c, bounds, scale)
+                    part_scale(dy, dx, channels, inner, c, bounds, scale)
 
 
 forward_serial = jit(_forward)

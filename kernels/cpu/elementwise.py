@@ -52,10 +52,8 @@ def erf(x: Array) -> Array:
     if x.dtype.char not in "fd" or not x.dtype.isnative:
         raise DTypeError(f"x must be float32 or float64, got {x.dtype}: convert it first")
     y = memory.empty_like(x)
-    if x.strides != y.strides or not x.flags.behaved:
-        copy = memory.empty_like(x)
-        copy[...] = x
-        x = copy
+    if not x.flags.behaved:
+        x = x.copy(order="K")  # Numba would compile anew for read-only or unaligned arrays
     threaded = x.size >= PARALLEL_MIN_SIZE and get_num_threads() > 1
     (erf_parallel if threaded else erf_serial)(x.ravel("K"), y.ravel("K"))
     return y

@@ -9,6 +9,9 @@ and it cannot prove that two arrays do not overlap. So kernels say what they mea
 ``load_head(array, i, n, f)``   ``n`` lanes from the array, the rest is the scalar ``f``
 ``store(array, i, v)``          write all lanes
 ``store_head(array, i, v, n)``  write the first ``n`` lanes only
+``stream(array, i, v)``         write all lanes past the caches, to an aligned address
+``fence()``                     after streaming, before other threads may read
+``prefetch(array, i)``          ask for the cache line of an element, which need not exist
 ``splat(s)``                    the scalar ``s`` in every lane; its type decides
 ``a + b``, ``-``, ``*``, ``/``  lane by lane, each rounded once, never reordered or fused
 ``fma(a, b, c)``                ``a * b + c``, rounded once
@@ -46,26 +49,32 @@ __all__ = [
     "LANES",
     "VECTOR_BITS",
     "extend",
+    "fence",
     "fma",
     "load",
     "load_head",
     "maximum",
+    "prefetch",
     "splat",
     "sqrt",
     "store",
     "store_head",
+    "stream",
     "sum_lanes",
     "truncate",
 ]
 
 extend = _vectors.extend
+fence = _vectors.fence
 fma = _vectors.fma
 load = _vectors.load
 load_head = _vectors.load_head
 maximum = _vectors.maximum
+prefetch = _vectors.prefetch
 splat = _vectors.splat
 sqrt = _vectors.sqrt
 store = _vectors.store
 store_head = _vectors.store_head
+stream = _vectors.stream
 sum_lanes = _vectors.sum_lanes
 truncate = _vectors.truncate

@@ -19,14 +19,17 @@ from minigrad.kernels.cpu.vector_width import LANES
 __all__ = [
     "VectorType",
     "extend",
+    "fence",
     "fma",
     "load",
     "load_head",
     "maximum",
+    "prefetch",
     "splat",
     "sqrt",
     "store",
     "store_head",
+    "stream",
     "sum_lanes",
     "truncate",
 ]
@@ -170,6 +173,51 @@ def store_head(_typing: Any, array: Any, offset: Any, lanes: Any, n: Any) -> Any
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes, types.intp), emit
+
+
+@intrinsic
+def stream(_typing: Any, array: Any, offset: Any, lanes: Any) -> Any:
+    """Write all lanes past the caches."""
+    if lanes != _vector_of(array) or not array.mutable or not _integers(offset):
+        return None
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        pointer = _pointer(context, builder, signature, values, values[1].type(LANES))
+        # Of a vector wider than a cache line, each register is stored by itself.
+        written = builder.store(values[2], pointer, align=min(64, LANES * _itemsize(signature)))
+        written.set_metadata("nontemporal", builder.module.add_metadata([_I32(1)]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), emit
+
+
+@intrinsic
+def fence(_typing: Any) -> Any:
+    """Make what was streamed visible to other threads before what is written later."""
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@intrinsic
+def prefetch(_typing: Any, array: Any, offset: Any) -> Any:
+    """Ask for the cache line of an element, which need not exist."""
+    if _vector_of(array) is None or not _integers(offset):
+        return None
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, values[0]).data
+        pointer = builder.bitcast(builder.gep(data, [values[1]]), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        read, second_level_cache, data_not_code = _I32(0), _I32(2), _I32(1)
+        builder.call(function, [pointer, read, second_level_cache, data_not_code])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), emit
 
 
 def _masked(what: str, result: Any, arguments: Any, builder: Any, signature: Any) -> Any:

@@ -15,14 +15,17 @@ from minigrad.typing import Array, FloatArray
 
 __all__ = [
     "extend",
+    "fence",
     "fma",
     "load",
     "load_head",
     "maximum",
+    "prefetch",
     "splat",
     "sqrt",
     "store",
     "store_head",
+    "stream",
     "sum_lanes",
     "truncate",
 ]
@@ -58,6 +61,22 @@ def store_head(array: Array, offset: int, lanes: Array, n: int) -> None:
     """Write the first ``n`` lanes."""
     _check(array, offset, n)
     array[offset : offset + n] = lanes[:n]
+
+
+def stream(array: Array, offset: int, lanes: Array) -> None:
+    """Write all lanes, to an aligned address."""
+    address = array[offset:].__array_interface__["data"][0]
+    if address % min(64, LANES * array.itemsize) != 0:
+        raise ValueError(f"element {offset} is not aligned")
+    store(array, offset, lanes)
+
+
+def fence() -> None:
+    """Do nothing: there is one thread."""
+
+
+def prefetch(array: Array, offset: int) -> None:
+    """Do nothing: there is no cache to fill."""
 
 
 def splat(scalar: float) -> Array:

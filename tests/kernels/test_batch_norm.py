@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.kernels.cpu import batch_norm as cpu
-from minigrad.kernels.cpu import batch_norm_planes, batch_norm_rows, simd
+from minigrad.kernels.cpu import batch_norm_blocks, batch_norm_parts, simd
 from minigrad.kernels.reference import batch_norm as reference
 from minigrad.kernels.types import BatchNormKernels, Needs
 from minigrad.typing import Array
@@ -370,12 +370,12 @@ def test_refuses_what_would_read_out_of_bounds() -> None:
 
 @given(outer=st.integers(1, 2000), inner=st.integers(1, 200_000))
 def test_parts_cover_a_channel_once(outer: int, inner: int) -> None:
-    parts = batch_norm_planes.parts_of(outer, inner)
+    parts = batch_norm_parts.parts_of(outer, inner)
     row_parts, segments, segment_size = parts
     covered = 0
     rows = set()
     for part in range(row_parts * segments):
-        first, last, start, stop = batch_norm_planes._bounds(part, outer, inner, *parts)
+        first, last, start, stop = batch_norm_parts.bounds_of(part, outer, inner, *parts)
         assert 0 <= first < last <= outer
         assert 0 <= start < stop <= inner
         rows.add((first, last, start))
@@ -387,7 +387,7 @@ def test_parts_cover_a_channel_once(outer: int, inner: int) -> None:
 
 @given(rows=st.integers(1, 10**6), channels=st.integers(1, 5000))
 def test_blocks_cover_the_rows_once(rows: int, channels: int) -> None:
-    blocks, block_rows, tiles, strip_rows = batch_norm_rows.blocks_of(rows, channels)
+    blocks, block_rows, tiles, strip_rows = batch_norm_blocks.blocks_of(rows, channels)
     assert (blocks - 1) * block_rows < rows <= blocks * block_rows
     assert blocks <= 64
     assert tiles * 1024 >= channels > (tiles - 1) * 1024

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from minigrad.kernels.cpu import batch_norm as cpu
-from minigrad.kernels.cpu import batch_norm_planes, batch_norm_rows, threads
+from minigrad.kernels.cpu import (
+    batch_norm_blocks,
+    batch_norm_launch,
+    batch_norm_parts,
+    batch_norm_planes,
+    batch_norm_rows,
+    threads,
+)
+from minigrad.kernels.cpu.batch_norm_channel import mean_and_variance
 from minigrad.kernels.reference import batch_norm as reference
 from minigrad.typing import Array
 from tests.kernels.layouts import channels_last
@@ -113,6 +121,13 @@ def test_outlier_at_the_start(shape: tuple[int, ...], rng: np.random.Generator) 
     np.testing.assert_allclose(result.var, exact.var.astype(np.float64), rtol=tolerance)
 
 
+def test_variance_is_never_negative() -> None:
+    # The sum of squares, rounded, can be less than n times the square of the mean.
+    mean, var = mean_and_variance(3.0, 3.0 - 1e-15, 3, 5.0)
+    assert (mean, var) == (6.0, 0.0)
+    assert np.isnan(mean_and_variance(np.nan, np.nan, 3, 0.0)[1])
+
+
 def test_float64_offset_data(rng: np.random.Generator) -> None:
     x = rng.standard_normal((200, 3)) + 1e6
     exact = reference.forward_train(x.astype(np.longdouble), None, None, eps=1e-5)
@@ -156,21 +171,44 @@ def test_bits_do_not_depend_on_threads_or_schedule(
     if last:
         x, dy = channels_last(x), channels_last(dy)
     gamma = rng.standard_normal(shape[1]).astype(dtype)
-    monkeypatch.setattr(cpu, "PARALLEL_MIN_SIZE", x.size + 1)
+    monkeypatch.setattr(batch_norm_launch, "PARALLEL_MIN_SIZE", x.size + 1)
     serial = _all_bits(x, dy, gamma)
-    monkeypatch.setattr(cpu, "PARALLEL_MIN_SIZE", 0)
+    monkeypatch.setattr(batch_norm_launch, "PARALLEL_MIN_SIZE", 0)
     for by_part in (False, True, True):
-        monkeypatch.setattr(cpu, "_by_part", lambda *_, chosen=by_part: chosen)
+        monkeypatch.setattr(batch_norm_launch, "_by_part", lambda *_, chosen=by_part: chosen)
         for a, b in zip(_all_bits(x, dy, gamma), serial, strict=True):
             np.testing.assert_array_equal(a, b, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("shape", [(4, 16, 1000, 2), (3, 32, 32, 16), (3, 32, 17, 29)], ids=str)
+def test_writing_past_the_caches_changes_nothing(
+    shape: tuple[int, ...],
+    last: bool,
+    dtype: Any,
+    rng: np.random.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Large enough for the pool, whose blocks are aligned; the last shape has rows that are not.
+    large: tuple[int, ...] = (8 * shape[0], *shape[1:])
+    x = rng.standard_normal(large).astype(dtype)
+    dy = rng.standard_normal(large).astype(dtype)
+    if last:
+        x, dy = channels_last(x), channels_last(dy)
+    gamma = rng.standard_normal(shape[1]).astype(dtype)
+    through = _all_bits(x, dy, gamma)
+    monkeypatch.setattr(batch_norm_launch, "STREAM_MIN_BYTES", 0)
+    for a, b in zip(_all_bits(x, dy, gamma), through, strict=True):
+        np.testing.assert_array_equal(a, b, strict=True)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_every_thread_count_runs(n_threads: int, rng: np.random.Generator) -> None:
     if threads.get_num_threads() < n_threads:
         pytest.skip("not so many threads")
-    x = rng.standard_normal((64, 3, 400)).astype(np.float32)
-    assert x.size >= cpu.PARALLEL_MIN_SIZE
+    x = rng.standard_normal((64, 3, 1500)).astype(np.float32)
+    assert x.size >= batch_norm_launch.PARALLEL_MIN_SIZE
     before = threads.get_num_threads()
     try:
         threads.set_num_threads(n_threads)
@@ -202,14 +240,14 @@ def test_writes_only_its_output(inner: int, channels: int, rng: np.random.Genera
         False, True, True, True,
     ]  # fmt: skip
     if inner == 1:
-        cut = batch_norm_rows.blocks_of(outer, channels)
-        batch_norm_rows.forward_serial(*[*forward, (outer, channels), cut])
-        batch_norm_rows.backward_serial(*[*backward, (outer, channels), cut])
+        cut = batch_norm_blocks.blocks_of(outer, channels)
+        batch_norm_rows.forward_serial(*[*forward, (outer, channels), cut, False])
+        batch_norm_rows.backward_serial(*[*backward, (outer, channels), cut, False])
     else:
-        parts = batch_norm_planes.parts_of(outer, inner)
+        parts = batch_norm_parts.parts_of(outer, inner)
         shape = (outer, channels, inner)
-        batch_norm_planes.forward_serial(*[*forward, shape, parts, False])
-        batch_norm_planes.backward_serial(*[*backward, shape, parts, False])
+        batch_norm_planes.forward_serial(*[*forward, shape, parts, False, False])
+        batch_norm_planes.backward_serial(*[*backward, shape, parts, False, False])
     for values in (y, dx):
         assert (values[:margin] == CANARY).all()
         assert (values[inside] != CANARY).all()

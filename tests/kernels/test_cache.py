@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from minigrad.kernels import notice
-from minigrad.kernels.cpu import cache, jit
+from minigrad.kernels.cpu import batch_norm, cache, jit
 
 SOURCES = Path(cache.__file__).parent
 NOWHERE = "/dev/null/minigrad"  # cannot be made, not even by root
@@ -90,6 +90,13 @@ def test_key_follows_versions_and_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_jit
+def test_serial_and_parallel_builds_are_kept_apart() -> None:
+    assert batch_norm.__name__  # whose kernels have two builds
+    names = [kernel._cache._impl.filename_base for kernel in jit.kernels]
+    assert len(names) == len(set(names)) > 1
+
+
+@needs_jit
 def test_compiled_once_told_once_and_repaired(tmp_path: Path) -> None:
     environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
     told = "minigrad: compiling kernels for this CPU (once; later runs load them from "
@@ -132,6 +139,15 @@ def test_folder_for_temporary_files_is_private(
         monkeypatch.setattr(os, "getuid", lambda: 12345)
         os.rename(root, tmp_path / "minigrad-12345")
         assert cache.cache_folder.__wrapped__() is None
+
+
+def test_nowhere_to_keep_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", NOWHERE)
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    assert cache.cache_folder.__wrapped__() is None
 
 
 def test_places_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,161 @@
+"""The choice of a batch normalisation kernel, by memory order, size and threads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.kernels import memory
+from minigrad.kernels.cpu import batch_norm_planes, batch_norm_rows
+from minigrad.kernels.cpu.batch_norm_blocks import blocks_of
+from minigrad.kernels.cpu.batch_norm_parts import parts_of
+from minigrad.kernels.cpu.simd import LANES
+from minigrad.kernels.cpu.threads import get_num_threads
+from minigrad.kernels.layout import Slab, slab_of
+from minigrad.typing import Array
+
+__all__ = ["DTYPES", "PARALLEL_MIN_SIZE", "backward", "forward", "in_order_of", "without_gaps"]
+
+PARALLEL_MIN_SIZE = 1 << 18
+"""Smaller arrays, which take less than 0.1 ms, are not worth waking sleeping threads for: that
+takes from 2 microseconds, back to back, to 70 in a virtual machine after a pause."""
+
+STREAM_MIN_BYTES = 1 << 23
+"""Larger results are written past the caches: they would push out what is read, be pushed out
+themselves, and be read first only to be overwritten."""
+
+_ABSENT = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
+"""Given to kernels, which do not look at it, for an array that is not there."""
+DTYPES = frozenset(_ABSENT)
+"""What kernels are compiled for."""
+
+
+def without_gaps(x: Array) -> tuple[Array, Slab | None]:
+    """Return ``x``, or a copy of it, that is one slab of memory; None when it is empty."""
+    if x.size == 0:
+        return x, None
+    slab = slab_of(x)
+    if slab is None:
+        x = x.copy(order="C")
+        slab = slab_of(x)
+    elif not x.flags.writeable:
+        x = x.copy(order="K")  # Numba would compile every kernel anew for read-only arrays
+    return x, slab
+
+
+def in_order_of(dy: Array, x: Array) -> Array:
+    """Return ``dy``, or a copy of it, with the memory order of ``x``."""
+    if dy.strides == x.strides and dy.flags.behaved:
+        return dy
+    copy = memory.empty_like(x)
+    np.copyto(copy, dy)
+    return copy
+
+
+def forward(
+    x: Array,
+    y: Array | None,
+    gamma: Array | None,
+    beta: Array | None,
+    mean: Array,
+    var: Array,
+    inv_std: Array,
+    eps: float,
+    slab: Slab,
+    *,
+    measure: bool,
+) -> None:
+    """Run the forward kernel for this layout and size."""
+    absent = _ABSENT[x.dtype]
+    outer, channels, inner = slab
+    threads = get_num_threads() if x.size >= PARALLEL_MIN_SIZE else 1
+    streaming = y is not None and _streaming(y, slab)
+    arguments = (
+        x.ravel("K"),
+        absent if y is None else y.ravel("K"),
+        absent if gamma is None else gamma,
+        absent if beta is None else beta,
+        mean,
+        var,
+        inv_std,
+        float(eps),
+        gamma is not None,
+        beta is not None,
+        measure,
+        y is not None,
+    )
+    if inner == 1:
+        cut = blocks_of(outer, channels)
+        rows_kernel = (
+            batch_norm_rows.forward_serial if threads == 1 else batch_norm_rows.forward_parallel
+        )
+        rows_kernel(*arguments, (outer, channels), cut, streaming)
+    else:
+        parts = parts_of(outer, inner)
+        planes_kernel = (
+            batch_norm_planes.forward_serial if threads == 1 else batch_norm_planes.forward_parallel
+        )
+        by_part = _by_part(channels, threads)
+        planes_kernel(*arguments, (outer, channels, inner), parts, by_part, streaming)
+
+
+def backward(
+    dy: Array,
+    x: Array,
+    dx: Array | None,
+    gamma: Array | None,
+    mean: Array,
+    inv_std: Array,
+    dgamma: Array,
+    dbeta: Array,
+    slab: Slab,
+    *,
+    batch_statistics: bool,
+    need_sums: bool,
+) -> None:
+    """Run the backward kernel for this layout and size."""
+    outer, channels, inner = slab
+    threads = get_num_threads() if x.size >= PARALLEL_MIN_SIZE else 1
+    absent = _ABSENT[x.dtype]
+    arguments = (
+        dy.ravel("K"),
+        x.ravel("K"),
+        absent if dx is None else dx.ravel("K"),
+        absent if gamma is None else gamma,
+        mean,
+        inv_std,
+        dgamma,
+        dbeta,
+        gamma is not None,
+        batch_statistics,
+        need_sums,
+        dx is not None,
+    )
+    streaming = dx is not None and _streaming(dx, slab)
+    if inner == 1:
+        cut = blocks_of(outer, channels)
+        rows_kernel = (
+            batch_norm_rows.backward_serial if threads == 1 else batch_norm_rows.backward_parallel
+        )
+        rows_kernel(*arguments, (outer, channels), cut, streaming)
+    else:
+        parts = parts_of(outer, inner)
+        planes_kernel = (
+            batch_norm_planes.backward_serial
+            if threads == 1
+            else batch_norm_planes.backward_parallel
+        )
+        by_part = _by_part(channels, threads)
+        planes_kernel(*arguments, (outer, channels, inner), parts, by_part, streaming)
+
+
+def _streaming(result: Array, slab: Slab) -> bool:
+    """Tell whether to write past the caches: a large result whose every vector is aligned."""
+    if result.nbytes < STREAM_MIN_BYTES:
+        return False
+    row = slab.channels if slab.inner == 1 else slab.inner
+    return row % LANES == 0 and result.ctypes.data % 64 == 0
+
+
+def _by_part(channels: int, threads: int) -> bool:
+    """Tell whether there are too few channels to share out whole ones evenly."""
+    return threads > 1 and channels % threads != 0 and channels < 8 * threads
