@@ -238,13 +238,15 @@ class TensorOperators:
                 f"in place, the result must keep dtype {tensor.dtype}, got {result.dtype}; "
                 f"convert the operand with .to({str(tensor.dtype)!r}) first"
             )
+        recorded = result.node is not None or (tensor._requires_grad and is_grad_enabled())
+        if recorded:
+            self._check_in_place()
         if not tensor.array.flags.writeable:
             raise AutogradError(
                 f"in place: the memory of this Tensor of shape {tensor.shape} is read-only, as "
                 "that of expand() is; clone() it first"
             )
-        if result.node is not None or (tensor._requires_grad and is_grad_enabled()):
-            self._check_in_place()
+        if recorded:
             if result.node is not None:
                 _keep_old_values(result.node, tensor)
             tensor.node = result.node
@@ -505,9 +507,44 @@ class TensorOperators:
         result: Tensor = FUNCTIONS["where"](condition, self, other)
         return result
 
+    def eq(self, other: Any) -> Tensor:
+        """Return `minigrad.eq`: where this is equal to ``other``."""
+        result: Tensor = FUNCTIONS["eq"](self, other)
+        return result
+
+    def ne(self, other: Any) -> Tensor:
+        """Return `minigrad.ne`: where this is not equal to ``other``."""
+        result: Tensor = FUNCTIONS["ne"](self, other)
+        return result
+
+    def lt(self, other: Any) -> Tensor:
+        """Return `minigrad.lt`: where this is less than ``other``."""
+        result: Tensor = FUNCTIONS["lt"](self, other)
+        return result
+
+    def le(self, other: Any) -> Tensor:
+        """Return `minigrad.le`: where this is at most ``other``."""
+        result: Tensor = FUNCTIONS["le"](self, other)
+        return result
+
+    def gt(self, other: Any) -> Tensor:
+        """Return `minigrad.gt`: where this is greater than ``other``."""
+        result: Tensor = FUNCTIONS["gt"](self, other)
+        return result
+
+    def ge(self, other: Any) -> Tensor:
+        """Return `minigrad.ge`: where this is at least ``other``."""
+        result: Tensor = FUNCTIONS["ge"](self, other)
+        return result
+
     def isnan(self) -> Tensor:
         """Return where the values are NaN."""
         result: Tensor = FUNCTIONS["isnan"](self)
+        return result
+
+    def isinf(self) -> Tensor:
+        """Return where the values are infinite."""
+        result: Tensor = FUNCTIONS["isinf"](self)
         return result
 
     def isfinite(self) -> Tensor:
@@ -517,14 +554,14 @@ class TensorOperators:
 
     # ------------------------------------------------------------------------ reductions
 
-    def sum(self, dim: Axis = None, keepdim: bool = False) -> Tensor:
+    def sum(self, dim: Axis = None, keepdim: bool = False, *, dtype: DTypeLike = None) -> Tensor:
         """Return `minigrad.sum` over ``dim``."""
-        result: Tensor = FUNCTIONS["sum"](self, dim, keepdim)
+        result: Tensor = FUNCTIONS["sum"](self, dim, keepdim, dtype=dtype)
         return result
 
-    def mean(self, dim: Axis = None, keepdim: bool = False) -> Tensor:
+    def mean(self, dim: Axis = None, keepdim: bool = False, *, dtype: DTypeLike = None) -> Tensor:
         """Return `minigrad.mean` over ``dim``."""
-        result: Tensor = FUNCTIONS["mean"](self, dim, keepdim)
+        result: Tensor = FUNCTIONS["mean"](self, dim, keepdim, dtype=dtype)
         return result
 
     def amax(self, dim: Axis = None, keepdim: bool = False) -> Tensor:
@@ -547,11 +584,11 @@ class TensorOperators:
         result: Tensor = FUNCTIONS["std"](self, dim, correction=correction, keepdim=keepdim)
         return result
 
-    def max(self, dim: int | None = None, keepdim: bool = False) -> Any:
+    def max(self, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
         """Return the maximum of all elements, or (values, indices) along ``dim``."""
         return FUNCTIONS["max"](self, dim, keepdim)
 
-    def min(self, dim: int | None = None, keepdim: bool = False) -> Any:
+    def min(self, dim: int | Tensor | None = None, keepdim: bool = False) -> Any:
         """Return the minimum of all elements, or (values, indices) along ``dim``."""
         return FUNCTIONS["min"](self, dim, keepdim)
 
@@ -571,7 +608,7 @@ class TensorOperators:
         return result
 
     def all(self, dim: Axis = None, keepdim: bool = False) -> Tensor:
-        """Return whether all element is nonzero."""
+        """Return whether all elements are nonzero."""
         result: Tensor = FUNCTIONS["all"](self, dim, keepdim)
         return result
 
@@ -596,6 +633,10 @@ class TensorOperators:
         """Return the values in another shape; as `reshape`."""
         return self.reshape(*shape)
 
+    def view_as(self, other: Tensor) -> Tensor:
+        """Return the values in the shape of ``other``."""
+        return self.reshape(other.shape)
+
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """Return a Tensor whose axes ``start_dim`` to ``end_dim`` are one."""
         result: Tensor = FUNCTIONS["flatten"](self, start_dim, end_dim)
@@ -617,6 +658,11 @@ class TensorOperators:
         result: Tensor = FUNCTIONS["permute"](self, None)
         return result
 
+    def t(self) -> Tensor:
+        """Return a view of a matrix with its axes exchanged."""
+        result: Tensor = FUNCTIONS["transpose"](self, 0, 1)
+        return result
+
     @property
     def mT(self) -> Tensor:  # noqa: N802 - PyTorch's name
         """A view with the last two axes exchanged."""
@@ -635,6 +681,37 @@ class TensorOperators:
     def expand(self, *sizes: Any) -> Tensor:
         """Return a read-only view broadcast to a larger shape; -1 keeps a length."""
         result: Tensor = FUNCTIONS["expand"](self, _flat(sizes))
+        return result
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        """Return a read-only view broadcast to the shape of ``other``."""
+        return self.expand(other.shape)
+
+    def flip(self, *dims: Any) -> Tensor:
+        """Return a view with the order along axes reversed."""
+        result: Tensor = FUNCTIONS["flip"](self, _flat(dims))
+        return result
+
+    def split(
+        self, split_size_or_sections: int | Sequence[int], dim: int = 0
+    ) -> tuple[Tensor, ...]:
+        """Return `minigrad.split` along ``dim``: parts of one length, or of those given."""
+        parts: tuple[Tensor, ...] = FUNCTIONS["split"](self, split_size_or_sections, dim)
+        return parts
+
+    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+        """Return at most ``chunks`` parts of equal length along ``dim``."""
+        parts: tuple[Tensor, ...] = FUNCTIONS["chunk"](self, chunks, dim)
+        return parts
+
+    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
+        """Return the slices along ``dim``, without it."""
+        parts: tuple[Tensor, ...] = FUNCTIONS["unbind"](self, dim)
+        return parts
+
+    def index_select(self, dim: int, index: Any) -> Tensor:
+        """Return the slices at ``index`` along ``dim``."""
+        result: Tensor = FUNCTIONS["index_select"](self, dim, index)
         return result
 
     def gather(self, dim: int, index: Any) -> Tensor:
