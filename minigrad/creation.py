@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigrad.device import Device
-from minigrad.errors import DTypeError
+from minigrad.errors import DTypeError, ShapeError
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, _wrap, as_array
 from minigrad.typing import Array, DTypeLike, Shape
@@ -22,8 +23,10 @@ __all__ = [
     "linspace",
     "ones",
     "rand",
+    "rand_like",
     "randint",
     "randn",
+    "randn_like",
     "randperm",
     "tensor",
     "zeros",
@@ -38,11 +41,19 @@ def _finish(array: Array, device: Any, requires_grad: bool) -> Tensor:
     return Tensor(array, requires_grad) if requires_grad else _wrap(array)
 
 
-def _size(size: tuple[Any, ...]) -> Shape:
+def _size(name: str, size: tuple[Any, ...]) -> Shape:
     """Accept both ``zeros(2, 3)`` and ``zeros((2, 3))``."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        return tuple(size[0])
-    return size
+        size = tuple(size[0])
+    try:
+        shape = tuple([operator.index(length) for length in size])
+    except TypeError:
+        raise DTypeError(
+            f"{name}: expected lengths as integers, got {size}; dtype= and others are keywords"
+        ) from None
+    if any(length < 0 for length in shape):
+        raise ShapeError(f"{name}: expected lengths of 0 or more, got {shape}")
+    return shape
 
 
 def tensor(
@@ -94,21 +105,21 @@ def zeros(
     *size: Any, dtype: DTypeLike = _FLOAT32, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a Tensor of zeros; ``size`` as integers or one tuple."""
-    return _finish(np.zeros(_size(size), dtype), device, requires_grad)
+    return _finish(np.zeros(_size("zeros", size), dtype), device, requires_grad)
 
 
 def ones(
     *size: Any, dtype: DTypeLike = _FLOAT32, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a Tensor of ones; ``size`` as integers or one tuple."""
-    return _finish(np.ones(_size(size), dtype), device, requires_grad)
+    return _finish(np.ones(_size("ones", size), dtype), device, requires_grad)
 
 
 def empty(
     *size: Any, dtype: DTypeLike = _FLOAT32, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a Tensor of arbitrary values; ``size`` as integers or one tuple."""
-    return _finish(np.empty(_size(size), dtype), device, requires_grad)
+    return _finish(np.empty(_size("empty", size), dtype), device, requires_grad)
 
 
 def full(
@@ -121,8 +132,8 @@ def full(
 ) -> Tensor:
     """Return a Tensor of shape ``size`` in which every element is ``fill_value``."""
     value = as_array(fill_value)
-    shape = size if isinstance(size, (tuple, list)) else (size,)
-    return _finish(np.full(tuple(shape), value, dtype=dtype or value.dtype), device, requires_grad)
+    shape = _size("full", (size,))
+    return _finish(np.full(shape, value, dtype=dtype or value.dtype), device, requires_grad)
 
 
 def arange(
@@ -137,9 +148,16 @@ def arange(
     """Return the values from ``start`` (or 0) up to, not including, ``end``.
 
     Integers if all arguments are, else float32.
+
+    Raises
+    ------
+    ValueError
+        If ``step`` is 0.
     """
     if end is None:
         start, end = 0, start
+    if step == 0:
+        raise ValueError(f"arange: expected a step other than 0, from {start} to {end}")
     if dtype is None and any(isinstance(value, float) for value in (start, end, step)):
         dtype = _FLOAT32
     return _finish(np.arange(start, end, step, dtype=dtype), device, requires_grad)
@@ -171,6 +189,7 @@ def eye(
 
 
 def _draw(
+    name: str,
     sampler: Callable[[Generator, Shape], Array],
     size: tuple[Any, ...],
     generator: Generator | None,
@@ -178,7 +197,7 @@ def _draw(
     device: Any,
     requires_grad: bool,
 ) -> Tensor:
-    array = sampler(generator or default_generator, _size(size))
+    array = sampler(generator or default_generator, _size(name, size))
     return _finish(np.asarray(array, dtype=dtype), device, requires_grad)
 
 
@@ -195,6 +214,7 @@ def rand(
     """
     kind = np.float32 if np.dtype(dtype) == _FLOAT32 else np.float64
     return _draw(
+        "rand",
         lambda source, shape: source.numpy.random(shape, dtype=kind),
         size,
         generator,
@@ -214,6 +234,7 @@ def randn(
     """Return random values of the standard normal distribution."""
     kind = np.float32 if np.dtype(dtype) == _FLOAT32 else np.float64
     return _draw(
+        "randn",
         lambda source, shape: source.numpy.standard_normal(shape, dtype=kind),
         size,
         generator,
@@ -223,10 +244,26 @@ def randn(
     )
 
 
+def rand_like(
+    x: Tensor, *, dtype: DTypeLike = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return `rand` of the shape of ``x``, and of its dtype unless another is given."""
+    dtype = x.dtype if dtype is None else dtype
+    return rand(x.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def randn_like(
+    x: Tensor, *, dtype: DTypeLike = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Return `randn` of the shape of ``x``, and of its dtype unless another is given."""
+    dtype = x.dtype if dtype is None else dtype
+    return randn(x.shape, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
 def randint(
     low: int,
-    high: int | None = None,
-    size: Any = (),
+    high: Any = None,
+    size: Any = None,
     *,
     generator: Generator | None = None,
     dtype: DTypeLike = np.int64,
@@ -234,15 +271,28 @@ def randint(
 ) -> Tensor:
     """Return random integers from ``low`` (or 0) up to, not including, ``high``.
 
-    ``randint(high, size=...)`` and ``randint(low, high, size)`` both work.
+    ``randint(high, size)`` and ``randint(low, high, size)`` both work.
+
+    Raises
+    ------
+    ValueError
+        If there is no integer from ``low`` to below ``high``.
     """
+    if isinstance(high, (tuple, list)) and size is None:
+        high, size = None, high
     if high is None:
         low, high = 0, low
+    if not low < high:
+        raise ValueError(f"randint: expected low < high, got {low} and {high}")
+    shape = _size("randint", (() if size is None else size,))
     source = generator or default_generator
-    return _finish(np.asarray(source.numpy.integers(low, high, size, dtype)), device, False)
+    kind = np.int64 if np.dtype(dtype).kind == "f" else dtype
+    drawn = source.numpy.integers(low, high, shape, kind)
+    return _finish(np.asarray(drawn, dtype=dtype), device, False)
 
 
 def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
     """Return a random permutation of the integers below ``n``, int64."""
+    (n,) = _size("randperm", (n,))
     source = generator or default_generator
     return _finish(source.numpy.permutation(n).astype(np.int64), device, False)

@@ -659,8 +659,12 @@ class TensorOperators:
         return result
 
     def t(self) -> Tensor:
-        """Return a view of a matrix with its axes exchanged."""
-        result: Tensor = FUNCTIONS["transpose"](self, 0, 1)
+        """Return a view of a matrix with its axes exchanged; a vector stays as it is."""
+        result = self.T
+        if result.ndim > 2:
+            raise ShapeError(
+                f"t: expected a matrix, got shape {result.shape[::-1]}; use transpose(dim0, dim1)"
+            )
         return result
 
     @property

@@ -292,7 +292,7 @@ class Tensor(TensorConversions, TensorOperators):
         """Move to a GPU; raises `DeviceError` where there is none."""
         return self.to("cuda")
 
-    def to(self, target: Any = None, *, dtype: DTypeLike = None, device: Any = None) -> Tensor:
+    def to(self, target: Any = None, dtype: DTypeLike = None, *, device: Any = None) -> Tensor:
         """Convert to a dtype, a device, or the dtype of another Tensor.
 
         Parameters

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.errors import DeviceError, DTypeError
+from minigrad.errors import DeviceError, DTypeError, ShapeError
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,39 @@ def test_values_and_dtypes(made: Any, values: Any, dtype: Any) -> None:
     assert result.dtype == dtype
     assert result.tolist() == values
     assert not result.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (lambda: mg.zeros(2, -1), ShapeError, r"zeros: .* 0 or more, got \(2, -1\)"),
+        (lambda: mg.ones(2, "float32"), DTypeError, "ones: .*keywords"),
+        (lambda: mg.empty(2.5), DTypeError, r"empty: expected lengths as integers, got \(2.5,\)"),
+        (lambda: mg.full((2, -2), 1), ShapeError, r"full: .* got \(2, -2\)"),
+        (lambda: mg.rand(-1), ShapeError, "rand: "),
+        (lambda: mg.randn((-1,)), ShapeError, "randn: "),
+        (lambda: mg.randperm(-1), ShapeError, "randperm: "),
+        (lambda: mg.randint(5, 2, (3,)), ValueError, "randint: expected low < high, got 5 and 2"),
+        (lambda: mg.arange(0, 5, 0), ValueError, "arange: expected a step other than 0"),
+    ],
+)
+def test_wrong_arguments(make: Any, error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        make()
+
+
+def test_random_integers_take_their_arguments_as_pytorch_does() -> None:
+    assert mg.randint(5, (2, 3)).shape == mg.randint(0, 5, (2, 3)).shape == (2, 3)
+    assert mg.randint(5).shape == ()
+    assert mg.randint(0, 2, (4,), dtype=mg.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize("like", [mg.rand_like, mg.randn_like])
+def test_random_like(like: Any) -> None:
+    x = mg.zeros(2, 3, dtype=mg.float64)
+    assert like(x).shape == (2, 3)
+    assert like(x).dtype == np.float64
+    assert like(x, dtype=mg.float32).dtype == np.float32
 
 
 def test_tensor_copies_and_from_numpy_shares() -> None:

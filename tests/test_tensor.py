@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -276,6 +277,7 @@ def test_conversions_between_dtypes() -> None:
     assert t.to(mg.zeros(1, dtype=mg.float64)).dtype == F64
     assert t.type_as(mg.zeros(1, dtype=mg.float64)).dtype == F64
     assert t.to("cpu") is t
+    assert t.to("cpu", mg.float64).dtype == F64
     assert t.to(Device("cpu")) is t
     assert t.cpu() is t
 
@@ -598,6 +600,26 @@ def test_every_method_finds_its_function() -> None:
         (lambda t: t[0].dot(t[1]), lambda a: a[0] @ a[1]),
         (lambda t: t.softmax(1), lambda a: np.exp(a) / np.exp(a).sum(1, keepdims=True)),
         (lambda t: t.relu(), lambda a: np.maximum(a, 0)),
+        (lambda t: t.max(t * 2), lambda a: np.maximum(a, a * 2)),
+        (lambda t: mg.min(t, t * 2), lambda a: np.minimum(a, a * 2)),
+        (lambda t: t.sum(0, dtype=mg.float64), lambda a: a.sum(0)),
+        (lambda t: t.float().mean(dtype=mg.float64), lambda a: np.float64(np.float32(a)).mean()),
+        (lambda t: t.eq(t), lambda a: a == a),
+        (lambda t: t.ne(0), lambda a: a != 0),
+        (lambda t: t.lt(0), lambda a: a < 0),
+        (lambda t: t.le(0), lambda a: a <= 0),
+        (lambda t: t.gt(0), lambda a: a > 0),
+        (lambda t: t.ge(0), lambda a: a >= 0),
+        (lambda t: (t * math.inf).isinf(), lambda a: a == a),
+        (lambda t: t.view_as(mg.zeros(3, 2)), lambda a: a.reshape(3, 2)),
+        (lambda t: t[:1].expand_as(t), lambda a: np.broadcast_to(a[:1], a.shape)),
+        (lambda t: t.t(), lambda a: a.T),
+        (lambda t: t[0].t(), lambda a: a[0]),
+        (lambda t: t.flip(0, 1), lambda a: a[::-1, ::-1]),
+        (lambda t: t.split(2, 1)[1], lambda a: a[:, 2:]),
+        (lambda t: t.chunk(2)[1], lambda a: a[1:]),
+        (lambda t: t.unbind(1)[2], lambda a: a[:, 2]),
+        (lambda t: t.index_select(1, [2, 0]), lambda a: a[:, [2, 0]]),
         (lambda t: t.clone(), lambda a: a),
         (lambda t: t.T.contiguous(), lambda a: a.T),
     ],
@@ -611,3 +633,14 @@ def test_method_agrees_with_numpy(
     expected = np.asarray(reference(a))
     assert result.shape == expected.shape
     np.testing.assert_allclose(result.array, expected, rtol=1e-14)
+
+
+def test_t_is_for_matrices() -> None:
+    with pytest.raises(ShapeError, match=r"t: expected a matrix, got shape \(2, 3, 4\)"):
+        mg.zeros(2, 3, 4).t()
+
+
+def test_a_boolean_is_no_axis() -> None:
+    """``x.var(False)`` is unbiased=False in PyTorch: it must not become axis 0."""
+    with pytest.raises(DTypeError, match=r"var: dim must be an integer .* got bool"):
+        mg.ones(2, 3).var(False)

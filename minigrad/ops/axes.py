@@ -33,6 +33,8 @@ def normalize_axis(name: str, axis: Any, ndim: int) -> int:
         If there is no such axis.
     """
     try:
+        if isinstance(axis, (bool, np.bool_)):  # as in x.var(False), where PyTorch has no dim
+            raise TypeError
         index = operator.index(axis)
     except TypeError:
         raise DTypeError(

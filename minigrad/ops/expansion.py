@@ -57,11 +57,14 @@ def broadcast_to(x: Any, shape: int | Sequence[int]) -> Tensor:
         If ``x`` does not broadcast to ``shape``.
     """
     x = as_tensor(x)
-    lengths = normalize_shape("broadcast_to", shape)
+    return _broadcast("broadcast_to", x, normalize_shape("broadcast_to", shape))
+
+
+def _broadcast(name: str, x: Tensor, shape: Shape) -> Tensor:
     try:
-        result: Tensor = apply(Broadcast, x, shape=lengths)
+        result: Tensor = apply(Broadcast, x, shape=shape)
     except ValueError:
-        raise ShapeError(f"shape {x.shape} does not broadcast to {lengths}") from None
+        raise ShapeError(f"{name}: shape {x.shape} does not broadcast to {shape}") from None
     return result
 
 
@@ -98,4 +101,4 @@ def expand(x: Any, sizes: Sequence[int]) -> Tensor:
             raise ShapeError(f"expand: -1 needs an axis of shape {x.shape} to keep, got {lengths}")
         kept = (1,) * lead + x.shape
         lengths = tuple([old if new == -1 else new for old, new in zip(kept, lengths, strict=True)])
-    return broadcast_to(x, lengths)
+    return _broadcast("expand", x, lengths)

@@ -13,6 +13,7 @@ from minigrad.ops.axes import normalize_axes, normalize_axis
 from minigrad.ops.gathering import Gather
 from minigrad.ops.promotion import Cast
 from minigrad.ops.reduce import _with_reduced_axes
+from minigrad.ops.selection import maximum, minimum
 from minigrad.ops.shape import squeeze
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, _wrap, as_tensor
@@ -145,13 +146,16 @@ class ValuesAndIndices(NamedTuple):
 
 
 @public
-def max(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:  # noqa: A001 - PyTorch's
+def max(  # noqa: A001 - PyTorch's name
+    x: Any, dim: int | Tensor | None = None, keepdim: bool = False
+) -> Any:
     """Return the largest element, or along an axis the largest elements and where they are.
 
     Parameters
     ----------
     x : Tensor, any shape
-    dim : int, optional
+    dim : int or Tensor, optional
+        A Tensor is no axis but the other operand of `maximum`, as in PyTorch.
     keepdim : bool
         Leave the axis in place, with length one.
 
@@ -167,19 +171,24 @@ def max(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:  # noqa: 
     ShapeError
         If the axis does not exist, or there are no elements.
     """
+    if isinstance(dim, Tensor):
+        return maximum(x, dim)
     if dim is None:
         return _extremum("max", Amax, as_tensor(x), None, keepdim)
     return _extremum_along("max", np.argmax, as_tensor(x), dim, keepdim)
 
 
 @public
-def min(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:  # noqa: A001 - PyTorch's
+def min(  # noqa: A001 - PyTorch's name
+    x: Any, dim: int | Tensor | None = None, keepdim: bool = False
+) -> Any:
     """Return the smallest element, or along an axis the smallest elements and where they are.
 
     Parameters
     ----------
     x : Tensor, any shape
-    dim : int, optional
+    dim : int or Tensor, optional
+        A Tensor is no axis but the other operand of `minimum`, as in PyTorch.
     keepdim : bool
         Leave the axis in place, with length one.
 
@@ -193,6 +202,8 @@ def min(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:  # noqa: 
     ShapeError
         If the axis does not exist, or there are no elements.
     """
+    if isinstance(dim, Tensor):
+        return minimum(x, dim)
     if dim is None:
         return _extremum("min", Amin, as_tensor(x), None, keepdim)
     return _extremum_along("min", np.argmin, as_tensor(x), dim, keepdim)

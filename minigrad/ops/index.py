@@ -313,5 +313,10 @@ def embedding(indices: Any, weight: Any) -> Tensor:
         raise IndexError(
             f"embedding: indices must be from 0 to {weight.shape[0] - 1}, got {indices.array.min()}"
         )
-    result: Tensor = apply(Index, weight, index=key)
+    try:
+        result: Tensor = apply(Index, weight, index=key)
+    except IndexError:
+        raise IndexError(
+            f"embedding: indices must be from 0 to {weight.shape[0] - 1}, got {indices.array.max()}"
+        ) from None
     return result

@@ -135,10 +135,11 @@ class Logaddexp(Op):
 
     @staticmethod
     def backward(ctx: Node, dy: Any, a: Any, b: Any) -> tuple[Any, Any]:
-        return (
-            dy * apply(Sigmoid, a - b) if ctx.needs[0] else None,
-            dy * apply(Sigmoid, b - a) if ctx.needs[1] else None,
-        )
+        with np.errstate(invalid="ignore"):  # of two infinities
+            return (
+                dy * apply(Sigmoid, a - b) if ctx.needs[0] else None,
+                dy * apply(Sigmoid, b - a) if ctx.needs[1] else None,
+            )
 
 
 @public

@@ -260,7 +260,7 @@ CASES = [
         reference_embedding,
         id="embedding",
         errors=[
-            ((np.array([4]), np.ones((4, 2))), IndexError, "index 4 is out of bounds.*size 4"),
+            ((np.array([4]), np.ones((4, 2))), IndexError, "embedding: .* from 0 to 3, got 4"),
             ((np.array([0, -1]), np.ones((4, 2))), IndexError, "from 0 to 3, got -1"),
             ((np.array([0.0]), np.ones((4, 2))), DTypeError, "must be integers, got float64"),
             ((np.array([0]), np.ones(4)), ShapeError, r"\(V, D\), got \(4,\)"),

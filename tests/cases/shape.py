@@ -143,6 +143,7 @@ CASES = [
         errors=[
             ((X, (-1, 2, 3)), ShapeError, "-1 needs an axis"),
             ((X, (-1,)), ShapeError, "-1 needs an axis"),
+            ((X, (2, 4)), ShapeError, r"expand: shape \(2, 3\) does not broadcast to \(2, 4\)"),
         ],
     ),
     Case(Contiguous, contiguous, lambda rng: (rng.normal(size=(3, 2)).T,), np.copy),

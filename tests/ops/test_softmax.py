@@ -98,3 +98,12 @@ def test_logaddexp_of_infinities() -> None:
     (da,) = grad(y, a, np.ones(3))
     assert da is not None
     assert da.tolist() == [1.0, 0.0, 1.0]
+
+
+def test_logaddexp_of_the_same_infinity_twice() -> None:
+    a = Tensor(np.array([math.inf, -math.inf]), requires_grad=True)
+    y = logaddexp(a, a.detach())
+    assert y.tolist() == [math.inf, -math.inf]
+    (da,) = grad(y, a, np.ones(2))
+    assert da is not None
+    assert np.isnan(da).all()
