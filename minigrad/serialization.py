@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +30,18 @@ FORMAT_VERSION = 1
 _HEADER = "__minigrad__"
 _ARRAY = "__array__"
 _TENSOR = "__tensor__"
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,  # what zipfile says of a method, version or encryption that it does not know
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy, zipfile and json raise on files that are damaged or foreign."""
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
@@ -46,6 +60,8 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
         If the file cannot be written; ``path`` is as before.
     """
     target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"no such folder: {target.parent}; make it before {target.name}")
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
     temporary = Path(name)
     try:
@@ -156,7 +172,7 @@ def load(path: str | os.PathLike[str]) -> Any:
                 return _decode(header["data"], arrays)
         except CheckpointError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise CheckpointError(
                 f"{name} is truncated, damaged or not a minigrad file ({error})"
             ) from error
@@ -168,7 +184,7 @@ def _encode(value: Any, arrays: dict[str, Array], where: str) -> Any:
         array = value.array if isinstance(value, Tensor) else np.asarray(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"cannot save an array of dtype {array.dtype} at {where or 'the top'}")
-        name = f"{len(arrays)}{where}"
+        name = f"{len(arrays)}{_readable(where)}"
         arrays[name] = np.ascontiguousarray(array) if array.ndim else array
         return {_TENSOR if isinstance(value, Tensor) else _ARRAY: name}
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -177,13 +193,23 @@ def _encode(value: Any, arrays: dict[str, Array], where: str) -> Any:
         pairs = []
         for key, item in value.items():
             if not isinstance(key, (str, int)):
-                raise TypeError(f"cannot save the key {key!r} at {where or 'the top'}: not a str")
+                raise TypeError(
+                    f"cannot save the key {key!r} at {where or 'the top'}: expected a str or an int"
+                )
             pairs.append([key, _encode(item, arrays, f"{where}/{key}")])
         return {"__dict__": pairs}
     if isinstance(value, (list, tuple)):
         items = [_encode(item, arrays, f"{where}/{index}") for index, item in enumerate(value)]
         return {"__tuple__": items} if isinstance(value, tuple) else items
-    raise TypeError(f"cannot save a {type(value).__name__} at {where or 'the top'}")
+    raise TypeError(
+        f"cannot save a {type(value).__name__} at {where or 'the top'}: expected Tensors, arrays, "
+        "numbers, strings, None, and dicts, lists and tuples of them (such as a state_dict())"
+    )
+
+
+def _readable(where: str) -> str:
+    """Return the part of a member's name that is for people, as every file system takes it."""
+    return "".join([c if c.isalnum() or c in "._-/" else "_" for c in where])[:200]
 
 
 def _decode(value: Any, arrays: Mapping[str, Array]) -> Any:

@@ -113,6 +113,32 @@ def test_others_may_read_the_file_as_the_umask_says(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
+@pytest.mark.parametrize("key", ["nul\0", "..", "a\\b", "\ud800", "k" * 70_000, "__minigrad__"])
+def test_odd_keys_come_back(key: str, tmp_path: Path) -> None:
+    """Keys name members of the archive, which takes fewer names than a dictionary."""
+    path = tmp_path / "x.npz"
+    save({key: {key: np.arange(2)}}, path)
+    assert load(path)[key][key].tolist() == [0, 1]
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no such folder: .*nowhere; make it"):
+        save({}, tmp_path / "nowhere" / "x.npz")
+
+
+def test_any_damaged_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
+    """Of the archive's own fields, too, about which zipfile raises errors of its own."""
+    path = tmp_path / "x.npz"
+    save({"w": np.arange(3)}, path)
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        try:
+            assert load(path)["w"].tolist() == [0, 1, 2]
+        except CheckpointError:
+            continue
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such file"):
         load(tmp_path / "absent.npz")

@@ -59,6 +59,11 @@ def load(root: Module, state: Mapping[str, Any], strict: bool) -> IncompatibleKe
 
     See `Module.load_state_dict`, the public side of this function.
     """
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"load_state_dict: expected a dictionary such as state_dict() returns, got "
+            f"{type(state).__name__}"
+        )
     slots: dict[str, _Slot] = {}
     extras: dict[str, Module] = {}
     missing: list[str] = []

@@ -187,3 +187,8 @@ def test_read_only_memory_is_refused_before_anything_changes() -> None:
     with pytest.raises(nn.StateDictError, match="table cannot be written to"):
         net.load_state_dict({"weight": np.ones(2), "table": np.ones(2)})
     assert net.weight.tolist() == [0.0, 0.0]
+
+
+def test_what_is_no_dictionary_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"expected a dictionary .* got list"):
+        small_net().load_state_dict([1])  # type: ignore[arg-type]  # the mistake under test
