@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -48,7 +48,7 @@ def backward(
     ShapeError, DTypeError
         If an upstream gradient does not fit.
     """
-    roots = _as_list(tensors)
+    roots = _as_list("backward: tensors", tensors)
     seeds = _seeds(roots, _gradient_list(grad_tensors, len(roots)), create_graph)
     gradients, owned = _run(seeds, None, _retain(retain_graph, create_graph), create_graph)
     for leaf, gradient in gradients.items():
@@ -64,7 +64,7 @@ def grad(
     create_graph: bool = False,
     allow_unused: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradient of ``outputs`` with respect to ``inputs``; no ``grad`` is touched.
+    """Return the gradient of ``outputs`` with respect to ``inputs``; no leaf's ``grad`` is touched.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ def grad(
     >>> mg.grad(slope, x)
     (tensor(18.),)
     """
-    roots = _as_list(outputs)
-    wanted = _as_list(inputs)
+    roots = _as_list("grad: outputs", outputs)
+    wanted = _as_list("grad: inputs", inputs)
     for position, tensor in enumerate(wanted):
         if not tensor._requires_grad:
             raise AutogradError(
@@ -131,8 +131,16 @@ def _retain(retain_graph: bool | None, create_graph: bool) -> bool:
     return create_graph if retain_graph is None else retain_graph
 
 
-def _as_list(tensors: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+def _as_list(name: str, tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    if isinstance(tensors, Tensor):
+        return [tensors]
+    listed = list(tensors) if isinstance(tensors, Iterable) else [tensors]
+    for tensor in listed:
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"{name} must be a Tensor or a sequence of Tensors, got {type(tensor).__name__}"
+            )
+    return listed
 
 
 def _gradient_list(gradients: Any, count: int) -> list[Any]:

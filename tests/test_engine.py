@@ -227,6 +227,19 @@ def test_grad_of_an_output_itself() -> None:
     assert values(mg.grad(y, y)[0]) == [1.0]
 
 
+@pytest.mark.parametrize(
+    ("outputs", "inputs", "match"),
+    [
+        (None, leaf(1.0), "grad: outputs must be .* got NoneType"),
+        (leaf(1.0), np.ones(1), r"grad: inputs must be .* got (ndarray|float64)"),
+        (leaf(1.0), [None], "grad: inputs must be .* got NoneType"),
+    ],
+)
+def test_grad_is_of_tensors(outputs: Any, inputs: Any, match: str) -> None:
+    with pytest.raises(TypeError, match=match):
+        mg.grad(outputs, inputs)
+
+
 def test_history_of_an_intermediate_outlives_grad() -> None:
     """As when a discriminator's gradient is handed to the generator behind its input."""
     x = leaf(2.0)

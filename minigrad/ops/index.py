@@ -231,7 +231,10 @@ def index_put(x: Any, index: Any, value: Any) -> Tensor:
     key = _key(index)
     selected = x.array[key.entries].shape
     if broadcast_shapes(value.shape, selected) != selected:
-        raise ShapeError(f"a value of shape {value.shape} does not broadcast to {selected}")
+        raise ShapeError(
+            f"assignment: a value of shape {value.shape} does not broadcast to {selected}, the "
+            f"shape that the index selects of {x.shape}"
+        )
     result: Tensor = apply(IndexPut, x, cast(value, x.dtype), index=key)
     return result
 
