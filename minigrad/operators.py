@@ -183,13 +183,13 @@ class TensorOperators:
     def __ipow__(self, other: Any) -> Tensor:
         return self._in_place("pow", other)
 
-    def add_(self, other: Any) -> Tensor:
-        """Add in place; see `_in_place` for when that is refused."""
-        return self._in_place("add", other)
+    def add_(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """Add ``alpha * other`` in place; see `_in_place` for when that is refused."""
+        return self._in_place("add", _scaled(other, alpha))
 
-    def sub_(self, other: Any) -> Tensor:
-        """Subtract in place."""
-        return self._in_place("sub", other)
+    def sub_(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """Subtract ``alpha * other`` in place."""
+        return self._in_place("sub", _scaled(other, alpha))
 
     def mul_(self, other: Any) -> Tensor:
         """Multiply in place."""
@@ -442,14 +442,14 @@ class TensorOperators:
         result: Tensor = FUNCTIONS["trunc"](self)
         return result
 
-    def add(self, other: Any) -> Tensor:
-        """Return `minigrad.add` of this and ``other``."""
-        result: Tensor = FUNCTIONS["add"](self, other)
+    def add(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """Return `minigrad.add` of this and ``alpha * other``."""
+        result: Tensor = FUNCTIONS["add"](self, _scaled(other, alpha))
         return result
 
-    def sub(self, other: Any) -> Tensor:
-        """Return `minigrad.sub` of this and ``other``."""
-        result: Tensor = FUNCTIONS["sub"](self, other)
+    def sub(self, other: Any, *, alpha: Any = 1) -> Tensor:
+        """Return `minigrad.sub` of this and ``alpha * other``."""
+        result: Tensor = FUNCTIONS["sub"](self, _scaled(other, alpha))
         return result
 
     def mul(self, other: Any) -> Tensor:
@@ -747,6 +747,11 @@ def _keep_old_values(node: Node, tensor: Tensor) -> None:
             value.copy() if np.may_share_memory(value, tensor.array) else value for value in saved
         ]
         node.versions = [entry for entry in node.versions if entry[0] is not tensor.counter]
+
+
+def _scaled(other: Any, alpha: Any) -> Any:
+    """Return ``alpha * other``; mostly alpha is 1 and costs nothing."""
+    return other if type(alpha) is int and alpha == 1 else FUNCTIONS["mul"](other, alpha)
 
 
 def _flat(sizes: tuple[Any, ...]) -> tuple[int, ...]:
