@@ -147,8 +147,7 @@ class Linear(Op):
     @staticmethod
     def forward(ctx: Node | None, x: Array, weight: Array, bias: Array | None) -> Array:
         # One product of matrices: NumPy would multiply a stack one by one.
-        rows = x if x.ndim == 2 else np.reshape(x, _as_rows(x.shape))
-        y = np.matmul(rows, weight.T)
+        y = np.matmul(_rows(x), weight.T)
         if bias is not None:
             y += bias
         return y if x.ndim == 2 else np.reshape(y, (*x.shape[:-1], weight.shape[0]))
@@ -156,14 +155,21 @@ class Linear(Op):
     @staticmethod
     def backward(ctx: Node, dy: Any, x: Any, weight: Any) -> tuple[Any, Any, Any]:
         dx = dweight = dbias = None
-        rows = np.reshape(dy, _as_rows(dy.shape))
+        rows = _rows(dy)
         if ctx.needs[0]:
-            dx = np.reshape(np.matmul(rows, weight), ctx.shape_of(0))
+            dx = np.matmul(rows, weight)
+            if dy.ndim != 2:
+                dx = np.reshape(dx, ctx.shape_of(0))
         if ctx.needs[1]:
-            dweight = np.matmul(np.swapaxes(rows, 0, 1), np.reshape(x, _as_rows(x.shape)))
+            dweight = np.matmul(np.swapaxes(rows, 0, 1), _rows(x))
         if ctx.needs[2]:
             dbias = np.sum(rows, axis=0)
         return dx, dweight, dbias
+
+
+def _rows(x: Any) -> Any:
+    """Return (*, K) as one matrix (M, K)."""
+    return x if x.ndim == 2 else np.reshape(x, _as_rows(x.shape))
 
 
 @public
