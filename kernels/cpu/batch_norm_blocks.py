@@ -22,7 +22,6 @@ from minigrad.kernels.cpu.simd import (
 from minigrad.typing import Array
 
 __all__ = [
-    "add_blocks",
     "block_gradient",
     "block_gradient_sums",
     "block_normalise",
@@ -158,17 +157,6 @@ def block_gradient_sums(
                     product = fma(upstream, centred, product)
             store_head(sums, out + j, total, n)
             store_head(products, out + j, product, n)
-
-
-@helper
-def add_blocks(partial: Array, blocks: int, channels: int) -> None:
-    """Add the partial sums of all blocks to those of the first, in order."""
-    for j in range(0, channels, LANES):
-        n = min(LANES, channels - j)
-        total = load_head(partial, j, n, 0.0)
-        for block in range(1, blocks):
-            total = total + load_head(partial, block * channels + j, n, 0.0)
-        store_head(partial, j, total, n)
 
 
 @helper

@@ -19,9 +19,10 @@ PARALLEL_MIN_SIZE = 1 << 18
 """Smaller arrays, which take less than 0.1 ms, are not worth waking sleeping threads for: that
 takes from 2 microseconds, back to back, to 70 in a virtual machine after a pause."""
 
-STREAM_MIN_BYTES = 1 << 23
+LARGE_BYTES = 1 << 23
 """Larger results are written past the caches: they would push out what is read, be pushed out
-themselves, and be read first only to be overwritten."""
+themselves, and be read first only to be overwritten. What is read comes from beyond the caches
+too, and is asked for ahead of time; of smaller arrays that would be work for nothing."""
 
 _ABSENT = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 """Given to kernels, which do not look at it, for an array that is not there."""
@@ -94,8 +95,10 @@ def forward(
         planes_kernel = (
             batch_norm_planes.forward_serial if threads == 1 else batch_norm_planes.forward_parallel
         )
-        by_part = _by_part(channels, threads)
-        planes_kernel(*arguments, (outer, channels, inner), parts, by_part, streaming)
+        by_part = _by_part(-(-channels // parts[0]), threads)
+        planes_kernel(
+            *arguments, (outer, channels, inner), parts, by_part, x.nbytes >= LARGE_BYTES, streaming
+        )
 
 
 def backward(
@@ -144,18 +147,20 @@ def backward(
             if threads == 1
             else batch_norm_planes.backward_parallel
         )
-        by_part = _by_part(channels, threads)
-        planes_kernel(*arguments, (outer, channels, inner), parts, by_part, streaming)
+        by_part = _by_part(-(-channels // parts[0]), threads)
+        planes_kernel(
+            *arguments, (outer, channels, inner), parts, by_part, x.nbytes >= LARGE_BYTES, streaming
+        )
 
 
 def _streaming(result: Array, slab: Slab) -> bool:
     """Tell whether to write past the caches: a large result whose every vector is aligned."""
-    if result.nbytes < STREAM_MIN_BYTES:
+    if result.nbytes < LARGE_BYTES:
         return False
     row = slab.channels if slab.inner == 1 else slab.inner
     return row % LANES == 0 and result.ctypes.data % 64 == 0
 
 
-def _by_part(channels: int, threads: int) -> bool:
-    """Tell whether there are too few channels to share out whole ones evenly."""
-    return threads > 1 and channels % threads != 0 and channels < 8 * threads
+def _by_part(groups: int, threads: int) -> bool:
+    """Tell whether there are too few groups of channels to share out whole ones evenly."""
+    return threads > 1 and groups % threads != 0 and groups < 8 * threads

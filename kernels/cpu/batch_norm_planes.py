@@ -1,11 +1,13 @@
 """Batch normalisation over memory (outer, C, inner): the values of a channel lie in planes.
 
-Every channel is cut into ``row_parts * segments`` parts, a number that depends on the shape alone:
+Channels whose planes are small are worked on in groups, so that what is read is adjacent: planes
+of one channel lie a power of two apart in most nets, where they push each other out of the caches.
+Every group is cut into ``row_parts * segments`` parts, a number that depends on the shape alone:
 the rows (values of ``outer``) are shared out evenly, and long rows are cut into segments. The sums
 of a channel are those of its parts, added in order. So the bits are the same whoever works on
 what, and the schedule may follow the number of threads:
 
-- *by channel*, when there are enough channels: sums and result of one channel in one go, while its
+- *by group*, when there are enough groups: sums and result of one group in one go, while its
   values are in the cache;
 - *by part*, when there are few: first the sums of all parts, then the results of all parts.
 """
@@ -16,13 +18,16 @@ import numpy as np
 from numba import prange
 
 from minigrad.kernels.cpu.batch_norm_channel import (
+    add_partial,
+    backward_factors,
     finite_or_zero,
-    gradient_factors,
+    forward_factors,
+    gradients_of_parameters,
     inverse_std,
     mean_and_variance,
 )
 from minigrad.kernels.cpu.batch_norm_parts import (
-    bounds_of,
+    channels_of,
     part_gradient,
     part_gradient_sums,
     part_normalise,
@@ -49,8 +54,9 @@ def _forward(
     measure: bool,
     normalise: bool,
     shape: tuple[int, int, int],
-    parts: tuple[int, int, int],
+    parts: tuple[int, int, int, int],
     by_part: bool,
+    prefetching: bool,
     streaming: bool,
 ) -> None:
     """Measure the statistics, normalise by them, or both.
@@ -59,60 +65,56 @@ def _forward(
     overlap; the other arrays are (C,), ``gamma`` and ``beta`` of the dtype of ``x`` and read only
     if they are said to be there. Writes ``mean`` and ``var`` if it measures, ``inv_std`` always,
     ``y`` if it normalises. One read of ``x`` to measure, one read and one write to normalise; by
-    channel the second read is from the cache when the channel fits. Each task owns a channel or a
-    part. Sums are in float64; the bits do not depend on threads or schedule.
+    group the second read is from the cache when the group fits. Each task owns a group or a part
+    of one. Sums are in float64; the bits do not depend on threads or schedule. ``prefetching``: the
+    sums ask for values ahead of time; ``streaming``: results go past the caches.
     """
     outer, channels, inner = shape
-    row_parts, segments, segment_size = parts
-    n_parts = row_parts * segments
+    size, row_parts, segments, _ = parts
     n = outer * inner
+    n_parts = row_parts * segments
+    groups = -(-channels // size)
+    shift = np.empty(channels)  # the mean is this and the first C of sums
+    sums = np.zeros(n_parts * channels)
+    for c in range(channels):
+        shift[c] = finite_or_zero(x[c * inner]) if measure else mean[c]
+    squares = np.empty(n_parts * channels)
+    factors = np.empty(4 * channels, x.dtype)
     if by_part:
-        sums = np.empty((channels * n_parts, 2))
         if measure:
-            for task in prange(channels * n_parts):
-                c = task // n_parts
-                bounds = bounds_of(
-                    task - c * n_parts, outer, inner, row_parts, segments, segment_size
-                )
-                shift = finite_or_zero(x[c * inner])
-                sums[task, 0], sums[task, 1] = part_sums(x, channels, inner, c, bounds, shift)
-        for c in range(channels):
-            if measure:
-                total = 0.0
-                total_square = 0.0
-                for task in range(c * n_parts, (c + 1) * n_parts):
-                    total += sums[task, 0]
-                    total_square += sums[task, 1]
-                shift = finite_or_zero(x[c * inner])
-                mean[c], var[c] = mean_and_variance(total, total_square, n, shift)
-            inv_std[c] = inverse_std(var[c], eps)
+            for task in prange(groups * n_parts):
+                part = task // groups
+                group = task - part * groups
+                part_sums(x, shift, sums, squares, shape, parts, group, part, prefetching)
+            add_partial(sums, n_parts, channels, 0, channels)
+            add_partial(squares, n_parts, channels, 0, channels)
+            mean_and_variance(shift, sums, squares, n, mean, var, 0, channels)
+        inverse_std(var, eps, inv_std, 0, channels)
+        forward_factors(
+            shift, sums, inv_std, gamma, beta, has_gamma, has_beta, factors, 0, channels
+        )
         if normalise:
-            for task in prange(channels * n_parts):
-                c = task // n_parts
-                bounds = bounds_of(
-                    task - c * n_parts, outer, inner, row_parts, segments, segment_size
-                )
-                scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
-                offset = beta[c] if has_beta else x.dtype.type(0.0)
-                part_normalise(x, y, channels, inner, c, bounds, mean[c], scale, offset, streaming)
+            for task in prange(groups * n_parts):
+                part = task // groups
+                group = task - part * groups
+                part_normalise(x, y, factors, shape, parts, group, part, streaming)
     else:
-        for c in prange(channels):
+        for group in prange(groups):
+            left, right = channels_of(group, shape, parts)
             if measure:
-                total = 0.0
-                total_square = 0.0
-                shift = finite_or_zero(x[c * inner])
                 for part in range(n_parts):
-                    bounds = bounds_of(part, outer, inner, row_parts, segments, segment_size)
-                    a, b = part_sums(x, channels, inner, c, bounds, shift)
-                    total += a
-                    total_square += b
-                mean[c], var[c] = mean_and_variance(total, total_square, n, shift)
-            inv_std[c] = inverse_std(var[c], eps)
+                    part_sums(x, shift, sums, squares, shape, parts, group, part, prefetching)
+                add_partial(sums, n_parts, channels, left, right)
+                add_partial(squares, n_parts, channels, left, right)
+                mean_and_variance(shift, sums, squares, n, mean, var, left, right)
+            inverse_std(var, eps, inv_std, left, right)
             if normalise:
-                scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
-                offset = beta[c] if has_beta else x.dtype.type(0.0)
-                bounds = (0, outer, 0, inner)
-                part_normalise(x, y, channels, inner, c, bounds, mean[c], scale, offset, streaming)
+                forward_factors(
+                    shift, sums, inv_std, gamma, beta, has_gamma, has_beta, factors, left, right
+                )
+                for index in range(n_parts):
+                    part = n_parts - 1 - index  # backwards: the last parts are in the cache
+                    part_normalise(x, y, factors, shape, parts, group, part, streaming)
 
 
 def _backward(
@@ -129,8 +131,9 @@ def _backward(
     need_sums: bool,
     need_dx: bool,
     shape: tuple[int, int, int],
-    parts: tuple[int, int, int],
+    parts: tuple[int, int, int, int],
     by_part: bool,
+    prefetching: bool,
     streaming: bool,
 ) -> None:
     """Compute the sums, the gradient of ``x``, or both.
@@ -142,70 +145,76 @@ def _backward(
     one write; who owns what, the sums and the bits are as in ``_forward``.
     """
     outer, channels, inner = shape
-    row_parts, segments, segment_size = parts
-    n_parts = row_parts * segments
+    size, row_parts, segments, _ = parts
     n = outer * inner
+    n_parts = row_parts * segments
+    groups = -(-channels // size)
+    sums = np.empty(n_parts * channels)
+    products = np.empty(n_parts * channels)
+    factors = np.empty(5 * channels, x.dtype)
     if by_part:
-        sums = np.empty((channels * n_parts, 2))
         if need_sums:
-            for task in prange(channels * n_parts):
-                c = task // n_parts
-                bounds = bounds_of(
-                    task - c * n_parts, outer, inner, row_parts, segments, segment_size
+            for task in prange(groups * n_parts):
+                part = task // groups
+                group = task - part * groups
+                part_gradient_sums(
+                    dy, x, mean, sums, products, shape, parts, group, part, prefetching
                 )
-                sums[task, 0], sums[task, 1] = part_gradient_sums(
-                    dy, x, channels, inner, c, bounds, mean[c]
-                )
-            for c in range(channels):
-                sum_dy = 0.0
-                sum_product = 0.0
-                for task in range(c * n_parts, (c + 1) * n_parts):
-                    sum_dy += sums[task, 0]
-                    sum_product += sums[task, 1]
-                sum_x_hat = sum_product * inv_std[c]
-                dbeta[c] = sum_dy
-                dgamma[c] = sum_x_hat
-                sums[c * n_parts, 0] = sum_dy
-                sums[c * n_parts, 1] = sum_x_hat
+            add_partial(sums, n_parts, channels, 0, channels)
+            add_partial(products, n_parts, channels, 0, channels)
+            gradients_of_parameters(sums, products, inv_std, dgamma, dbeta, 0, channels)
         if need_dx:
-            for task in prange(channels * n_parts):
-                c = task // n_parts
-                bounds = bounds_of(
-                    task - c * n_parts, outer, inner, row_parts, segments, segment_size
-                )
-                scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
+            backward_factors(
+                mean,
+                inv_std,
+                gamma,
+                has_gamma,
+                sums,
+                products,
+                n,
+                batch_statistics,
+                factors,
+                0,
+                channels,
+            )
+            for task in prange(groups * n_parts):
+                part = task // groups
+                group = task - part * groups
                 if batch_statistics:
-                    first = c * n_parts  # the total is kept with the first part
-                    k0, k1 = gradient_factors(sums[first, 0], sums[first, 1], n, inv_std[c])
-                    part_gradient(
-                        dy, x, dx, channels, inner, c, bounds, mean[c], scale, k0, k1, streaming
-                    )
+                    part_gradient(dy, x, dx, factors, shape, parts, group, part, streaming)
                 else:
-                    part_scale(dy, dx, channels, inner, c, bounds, scale)
+                    part_scale(dy, dx, factors, shape, parts, group, part)
     else:
-        for c in prange(channels):
-            sum_dy = 0.0
-            sum_x_hat = 0.0
+        for group in prange(groups):
+            left, right = channels_of(group, shape, parts)
             if need_sums:
-                sum_product = 0.0
                 for part in range(n_parts):
-                    bounds = bounds_of(part, outer, inner, row_parts, segments, segment_size)
-                    a, b = part_gradient_sums(dy, x, channels, inner, c, bounds, mean[c])
-                    sum_dy += a
-                    sum_product += b
-                sum_x_hat = sum_product * inv_std[c]
-                dbeta[c] = sum_dy
-                dgamma[c] = sum_x_hat
-            if need_dx:
-                bounds = (0, outer, 0, inner)
-                scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
-                if batch_statistics:
-                    k0, k1 = gradient_factors(sum_dy, sum_x_hat, n, inv_std[c])
-                    part_gradient(
-                        dy, x, dx, channels, inner, c, bounds, mean[c], scale, k0, k1, streaming
+                    part_gradient_sums(
+                        dy, x, mean, sums, products, shape, parts, group, part, prefetching
                     )
-                else:
-                    part_scale(dy, dx, channels, inner, c, bounds, scale)
+                add_partial(sums, n_parts, channels, left, right)
+                add_partial(products, n_parts, channels, left, right)
+                gradients_of_parameters(sums, products, inv_std, dgamma, dbeta, left, right)
+            if need_dx:
+                backward_factors(
+                    mean,
+                    inv_std,
+                    gamma,
+                    has_gamma,
+                    sums,
+                    products,
+                    n,
+                    batch_statistics,
+                    factors,
+                    left,
+                    right,
+                )
+                for index in range(n_parts):
+                    part = n_parts - 1 - index  # backwards, as in _forward
+                    if batch_statistics:
+                        part_gradient(dy, x, dx, factors, shape, parts, group, part, streaming)
+                    else:
+                        part_scale(dy, dx, factors, shape, parts, group, part)
 
 
 forward_serial = jit(_forward)

@@ -12,7 +12,6 @@ import numpy as np
 from numba import prange
 
 from minigrad.kernels.cpu.batch_norm_blocks import (
-    add_blocks,
     block_gradient,
     block_gradient_sums,
     block_normalise,
@@ -20,11 +19,13 @@ from minigrad.kernels.cpu.batch_norm_blocks import (
     block_sums,
 )
 from minigrad.kernels.cpu.batch_norm_channel import (
+    add_partial,
+    backward_factors,
     finite_or_zero,
-    gradient_factors,
+    forward_factors,
+    gradients_of_parameters,
     inverse_std,
     mean_and_variance,
-    split_mean,
 )
 from minigrad.kernels.cpu.jit import jit, parallel_jit
 from minigrad.typing import Array
@@ -59,27 +60,23 @@ def _forward(
     """
     rows, channels = shape
     blocks, _, tiles, _ = cut
+    shift = np.empty(channels)  # the mean is this and the first C of sums
+    sums = np.zeros(blocks * channels)
+    for c in range(channels):
+        shift[c] = finite_or_zero(x[c]) if measure else mean[c]
     if measure:
-        shift = np.empty(channels)
-        for c in range(channels):
-            shift[c] = finite_or_zero(x[c])
-        sums = np.empty(blocks * channels)
         squares = np.empty(blocks * channels)
         for task in prange(blocks * tiles):
             block_sums(x, shift, sums, squares, shape, cut, task)
-        add_blocks(sums, blocks, channels)
-        add_blocks(squares, blocks, channels)
-        for c in range(channels):
-            mean[c], var[c] = mean_and_variance(sums[c], squares[c], rows, shift[c])
-    for c in range(channels):
-        inv_std[c] = inverse_std(var[c], eps)
+        add_partial(sums, blocks, channels, 0, channels)
+        add_partial(squares, blocks, channels, 0, channels)
+        mean_and_variance(shift, sums, squares, rows, mean, var, 0, channels)
+    inverse_std(var, eps, inv_std, 0, channels)
     if normalise:
         factors = np.empty(4 * channels, x.dtype)
-        for c in range(channels):
-            factors[c], factors[channels + c] = split_mean(mean[c], x)
-            scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
-            factors[2 * channels + c] = scale
-            factors[3 * channels + c] = beta[c] if has_beta else x.dtype.type(0.0)
+        forward_factors(
+            shift, sums, inv_std, gamma, beta, has_gamma, has_beta, factors, 0, channels
+        )
         for index in prange(blocks * tiles):
             task = blocks * tiles - 1 - index  # backwards: the last blocks are in the cache
             block_normalise(x, y, factors, shape, cut, task, streaming)
@@ -117,22 +114,24 @@ def _backward(
     if need_sums:
         for task in prange(blocks * tiles):
             block_gradient_sums(dy, x, mean, sums, products, shape, cut, task)
-        add_blocks(sums, blocks, channels)
-        add_blocks(products, blocks, channels)
-        for c in range(channels):
-            products[c] *= inv_std[c]
-            dbeta[c] = sums[c]
-            dgamma[c] = products[c]
+        add_partial(sums, blocks, channels, 0, channels)
+        add_partial(products, blocks, channels, 0, channels)
+        gradients_of_parameters(sums, products, inv_std, dgamma, dbeta, 0, channels)
     if need_dx:
         factors = np.empty(5 * channels, x.dtype)
-        for c in range(channels):
-            factors[c], factors[channels + c] = split_mean(mean[c], x)
-            scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
-            factors[2 * channels + c] = scale
-            if batch_statistics:
-                k0, k1 = gradient_factors(sums[c], products[c], rows, inv_std[c])
-                factors[3 * channels + c] = k0
-                factors[4 * channels + c] = -k1
+        backward_factors(
+            mean,
+            inv_std,
+            gamma,
+            has_gamma,
+            sums,
+            products,
+            rows,
+            batch_statistics,
+            factors,
+            0,
+            channels,
+        )
         if batch_statistics:
             for index in prange(blocks * tiles):
                 task = blocks * tiles - 1 - index  # backwards, as in _forward

@@ -103,4 +103,6 @@ def helper(function: _Function) -> _Function:
     callable
         The helper.
     """
-    return cast(_Function, function if DISABLED else numba.njit(**_FLAGS)(function))
+    return cast(
+        _Function, function if DISABLED else numba.njit(**_FLAGS, forceinline=True)(function)
+    )

@@ -368,14 +368,15 @@ def test_refuses_what_would_read_out_of_bounds() -> None:
         cpu.update_running(np.zeros(3, int), wide, wide, wide, n=2, momentum=0.1)
 
 
-@given(outer=st.integers(1, 2000), inner=st.integers(1, 200_000))
-def test_parts_cover_a_channel_once(outer: int, inner: int) -> None:
+@given(outer=st.integers(1, 2000), inner=st.integers(1, 200_000), channels=st.integers(1, 3000))
+def test_groups_and_parts_cover_everything_once(outer: int, inner: int, channels: int) -> None:
     parts = batch_norm_parts.parts_of(outer, inner)
-    row_parts, segments, segment_size = parts
+    size, row_parts, segments, segment_size = parts
+    shape = (outer, channels, inner)
     covered = 0
     rows = set()
     for part in range(row_parts * segments):
-        first, last, start, stop = batch_norm_parts.bounds_of(part, outer, inner, *parts)
+        first, last, start, stop = batch_norm_parts.bounds_of(part, shape, parts)
         assert 0 <= first < last <= outer
         assert 0 <= start < stop <= inner
         rows.add((first, last, start))
@@ -383,6 +384,12 @@ def test_parts_cover_a_channel_once(outer: int, inner: int) -> None:
     assert covered == outer * inner
     assert len(rows) == row_parts * segments
     assert segments == 1 or segment_size % simd.LANES == 0
+    members = [
+        c
+        for group in range(-(-channels // size))
+        for c in range(*batch_norm_parts.channels_of(group, shape, parts))
+    ]
+    assert members == list(range(channels))
 
 
 @given(rows=st.integers(1, 10**6), channels=st.integers(1, 5000))
