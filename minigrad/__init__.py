@@ -18,10 +18,17 @@ from minigrad import _links as _links
 from minigrad import creation, ops
 from minigrad._version import __version__
 from minigrad.autograd import backward, grad
+from minigrad.checkpointing import checkpoint
 from minigrad.creation import *
 from minigrad.device import Device, device
 from minigrad.engine import Op, apply
-from minigrad.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from minigrad.grad_mode import (
+    enable_grad,
+    is_grad_enabled,
+    is_recomputing,
+    no_grad,
+    set_grad_enabled,
+)
 from minigrad.ops import *
 from minigrad.random import Generator, default_generator, manual_seed
 from minigrad.runtime import get_num_threads, info, set_num_threads, warmup
@@ -46,6 +53,7 @@ __all__ = [
     "apply",
     "as_tensor",
     "backward",
+    "checkpoint",
     "default_generator",
     "device",
     "enable_grad",
@@ -57,6 +65,7 @@ __all__ = [
     "int32",
     "int64",
     "is_grad_enabled",
+    "is_recomputing",
     "load",
     "manual_seed",
     "no_grad",

@@ -11,11 +11,12 @@ import numpy as np
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.grad_mode import state
+from minigrad.hooks import GradientHooks, leaf_hooks
 from minigrad.registry import FUNCTIONS, public
 from minigrad.tensor import Tensor, _wrap
 from minigrad.typing import Array, Shape
 
-__all__ = ["backward", "grad", "unbroadcast"]
+__all__ = ["Alias", "backward", "grad", "unbroadcast"]
 
 _by_sequence = attrgetter("sequence")
 
@@ -51,9 +52,14 @@ def backward(
     roots = _as_list("backward: tensors", tensors)
     seeds = _seeds(roots, _gradient_list(grad_tensors, len(roots)), create_graph)
     gradients, owned = _run(seeds, None, _retain(retain_graph, create_graph), create_graph)
-    for leaf, gradient in gradients.items():
-        if isinstance(leaf, Tensor):
-            _accumulate_leaf(leaf, gradient, create_graph, id(gradient) in owned)
+    leaves = [edge for edge in gradients if isinstance(edge, Tensor)]
+    for leaf in leaves:
+        gradient = gradients[leaf]
+        _accumulate_leaf(leaf, gradient, create_graph, id(gradient) in owned)
+    for leaf in leaves:
+        hooks = leaf_hooks(leaf)
+        for hook in () if hooks is None else tuple(hooks.after.values()):
+            hook(leaf)
 
 
 def grad(
@@ -221,11 +227,12 @@ def _run(
     owned: set[int] = set()
     for edge, seed in seeds:
         if edge in gradients:
-            _add(gradients, owned, edge, seed)
+            _add(gradients, owned, edge, seed, None)
         else:
             gradients[edge] = seed
 
     before, state.recording = state.recording, create_graph
+    anomaly = state.anomaly
     try:
         for node in nodes:
             keep = targets is not None and node in targets
@@ -233,20 +240,27 @@ def _run(
             if dy is None or node in stop:
                 continue
             owned.discard(id(dy))  # from here on the rule may hand it to several inputs
-            if node.retained is not None:
-                _retain_gradient(node.retained(), dy, create_graph)
+            if node.hooks is not None:
+                dy = _hooked(node.hooks, dy, create_graph)
+                if keep:
+                    gradients[node] = dy
             if needs is None:
-                _propagate(node, dy, gradients, owned, create_graph)
+                _propagate(node, dy, gradients, owned, create_graph, anomaly)
             elif True in needs[node]:
                 all_needs, node.needs = node.needs, needs[node]
                 try:
-                    _propagate(node, dy, gradients, owned, create_graph)
+                    _propagate(node, dy, gradients, owned, create_graph, anomaly)
                 finally:
                     node.needs = all_needs
             else:  # a target whose own history was not asked for, and can still be
                 continue
             if not retain_graph and (node.saved or node.extra):
                 node.saved = node.extra = None
+        for edge, gradient in gradients.items():
+            hooks = leaf_hooks(edge) if isinstance(edge, Tensor) else None
+            if hooks is not None and hooks.before:
+                owned.discard(id(gradient))  # the hooks may keep it
+                gradients[edge] = hooks.run(gradient)
     finally:
         state.recording = before
     return gradients, owned
@@ -300,6 +314,7 @@ def _propagate(
     gradients: dict[Node | Tensor, Any],
     owned: set[int],
     create_graph: bool,
+    anomaly: Any,
 ) -> None:
     """Run one gradient rule, check what it returns and hand it on."""
     op = node.op
@@ -307,12 +322,12 @@ def _propagate(
     for counter, version in node.versions:
         if counter[0] != version:
             raise _changed_in_place(node)
-    if not create_graph:
+    if anomaly is not None:
+        results = anomaly.run_rule(_run_rule, node, dy, create_graph)
+    elif not create_graph:
         results = op.backward(node, dy, *node.saved or (), **node.kwargs)
-    elif op.composite is None:
-        results = op.backward(node, dy, *_recorded(node), **node.kwargs)
     else:
-        results = _differentiate_composite(node, dy)
+        results = _run_rule(node, dy, True)
     if len(results) != len(needs):
         raise AutogradError(
             f"{op.__name__}.backward must return {len(needs)} gradients, one per input, "
@@ -346,20 +361,39 @@ def _propagate(
             if fresh:
                 owned.add(id(gradient))
         else:
-            _add(gradients, owned, edge, gradient)
+            _add(gradients, owned, edge, gradient, anomaly)
+
+
+def _run_rule(node: Node, dy: Any, create_graph: bool) -> Sequence[Any]:
+    """Return the gradients of a node's inputs, as its rule states them."""
+    op = node.op
+    results: Sequence[Any]
+    if not create_graph:
+        results = op.backward(node, dy, *node.saved or (), **node.kwargs)
+    elif op.composite is None:
+        results = op.backward(node, dy, *_recorded(node), **node.kwargs)
+    else:
+        results = _differentiate_composite(node, dy)
+    return results
 
 
 def _add(
-    gradients: dict[Node | Tensor, Any], owned: set[int], edge: Node | Tensor, gradient: Any
+    gradients: dict[Node | Tensor, Any],
+    owned: set[int],
+    edge: Node | Tensor,
+    gradient: Any,
+    anomaly: Any,
 ) -> None:
     """Add to what ``edge`` has received; in place only into a buffer of the engine's own."""
     previous = gradients[edge]
-    if id(previous) in owned:
+    if id(previous) in owned and anomaly is None:
         previous += gradient
         return
     total = previous + gradient
     if isinstance(total, np.generic):
         total = np.asarray(total)
+    if anomaly is not None:
+        anomaly.check_total(edge, previous, gradient, total)
     gradients[edge] = total
     if not isinstance(total, Tensor):
         owned.add(id(total))
@@ -415,7 +449,7 @@ def _differentiate_composite(node: Node, dy: Tensor) -> list[Any]:
     aliases = []
     for index, wanted in enumerate(node.needs):
         if wanted:
-            inputs[index] = apply(_Alias, inputs[index])
+            inputs[index] = apply(Alias, inputs[index])
             aliases.append(inputs[index])
     output = composite(*inputs, **node.kwargs)
     entries: set[Node | Tensor] = {alias.node for alias in aliases}
@@ -433,31 +467,44 @@ def _differentiate_composite(node: Node, dy: Tensor) -> list[Any]:
     return results
 
 
-class _Alias(Op):
-    """``x``: the end of a composite's graph, behind which the history of ``x`` goes on."""
+class Alias(Op):
+    """``x`` itself, in a Tensor of its own: dx = dy.
+
+    A place of its own in the graph, where a differentiation can end or a hook can sit, behind
+    which the history of ``x`` goes on.
+    """
+
+    view = True
 
     @staticmethod
     def forward(ctx: Node | None, x: Array) -> Array:
+        """Return ``x``."""
         return x
 
     @staticmethod
     def backward(ctx: Node, dy: Any) -> tuple[Any]:
+        """Return ``dy``."""
         return (dy,)
 
 
 def _changed_in_place(node: Node) -> AutogradError:
     names = ", ".join("its output" if e == "y" else f"input {e}" for e in node.op.saves)
-    shapes = ", ".join(str(getattr(value, "shape", "a scalar")) for value in node.saved or ())
+    saved = node.saved if isinstance(node.saved, list) else []  # a checkpoint keeps no values
+    shapes = ", ".join(str(getattr(value, "shape", "a scalar")) for value in saved)
     return AutogradError(
         f"a Tensor that {node.op.__name__} had saved for its gradient was changed in place "
-        f"afterwards (it saved {names}, of shape {shapes}); use the out-of-place operator, "
-        "or clone() before the change"
+        f"afterwards (it saved {names}{shapes and f', of shape {shapes}'}); use the out-of-place "
+        "operator, or clone() before the change"
     )
 
 
-def _retain_gradient(tensor: Tensor | None, dy: Any, create_graph: bool) -> None:
+def _hooked(hooks: GradientHooks, dy: Any, create_graph: bool) -> Any:
+    """Return the gradient of an intermediate result as its hooks leave it; retain it if asked."""
+    dy = hooks.run(dy)
+    tensor = None if hooks.retained is None else hooks.retained()
     if tensor is not None:
         _accumulate_leaf(tensor, dy, create_graph, False)
+    return dy
 
 
 def _accumulate_leaf(leaf: Tensor, gradient: Any, create_graph: bool, owned: bool) -> None:
