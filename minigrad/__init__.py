@@ -17,9 +17,11 @@ import numpy as np
 from minigrad import _links as _links
 from minigrad import creation, ops
 from minigrad._version import __version__
+from minigrad.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from minigrad.autograd import backward, grad
 from minigrad.checkpointing import checkpoint
 from minigrad.creation import *
+from minigrad.derivatives import hessian, hvp, jacobian, jvp, vjp
 from minigrad.device import Device, device
 from minigrad.engine import Op, apply
 from minigrad.grad_mode import (
@@ -55,24 +57,32 @@ __all__ = [
     "backward",
     "checkpoint",
     "default_generator",
+    "detect_anomaly",
     "device",
     "enable_grad",
     "float32",
     "float64",
     "get_num_threads",
     "grad",
+    "hessian",
+    "hvp",
     "info",
     "int32",
     "int64",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "is_recomputing",
+    "jacobian",
+    "jvp",
     "load",
     "manual_seed",
     "no_grad",
     "save",
+    "set_detect_anomaly",
     "set_grad_enabled",
     "set_num_threads",
     "uint8",
+    "vjp",
     "warmup",
 ]
 __all__ += creation.__all__

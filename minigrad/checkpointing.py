@@ -147,7 +147,9 @@ class _Segment:
         self.again: _SecondRun | None = None
         self.arguments = _arguments_node(inputs, kwargs)
 
-    def drop(self, op: type[Op], node: Node | None, inputs: tuple[Any, ...], y: Tensor) -> None:
+    def drop(
+        self, op: type[Op], node: Node | None, inputs: Any, kwargs: dict[str, Any], y: Tensor
+    ) -> None:
         """Observe the first run: drop what the op before this one has saved.
 
         One op late, because an op in place copies what it is about to overwrite from the saved.
@@ -236,7 +238,7 @@ def _arguments_node(inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Node:
     node.saved = [inputs, kwargs]
     for observe in state.observers:
         if _is_segment(observe):
-            observe(_Arguments, node, (), Tensor(0.0))
+            observe(_Arguments, node, (), {}, Tensor(0.0))
     return node
 
 
@@ -248,7 +250,9 @@ class _SecondRun:
         self.saved: list[Any] = []  # of each node: saved and extra; None once handed out
         self.latest: Node | None = None
 
-    def keep(self, op: type[Op], node: Node | None, inputs: tuple[Any, ...], y: Tensor) -> None:
+    def keep(
+        self, op: type[Op], node: Node | None, inputs: Any, kwargs: dict[str, Any], y: Tensor
+    ) -> None:
         """Observe the second run: keep what each op saves, one op late, as `_Segment.drop`."""
         if node is None:
             return

@@ -228,7 +228,7 @@ def apply(op: type[Op], *inputs: Any, **kwargs: Any) -> Any:
         _join_storage(tensor, inputs[0])
     if state.observers:
         for observe in state.observers:
-            observe(op, node, inputs, tensor)
+            observe(op, node, inputs, kwargs, tensor)
     return type(result)(tensor, *result[1:]) if isinstance(result, tuple) else tensor
 
 

@@ -17,8 +17,8 @@ __all__ = [
     "state",
 ]
 
-Observer: TypeAlias = Callable[[Any, Any, tuple[Any, ...], Any], None]
-"""Called with the op, its node or None, its inputs and the Tensor that results."""
+Observer: TypeAlias = Callable[[Any, Any, tuple[Any, ...], dict[str, Any], Any], None]
+"""Called with an op, its node or None, its inputs and hyperparameters, and the resulting Tensor."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

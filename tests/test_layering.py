@@ -25,6 +25,7 @@ LAYERS = (
         "derivatives",
         "device",
         "engine",
+        "function_call",
         "grad_mode",
         "graph",
         "hooks",
