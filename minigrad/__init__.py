@@ -31,6 +31,7 @@ from minigrad.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
+from minigrad.graph import Graph, graph_of
 from minigrad.ops import *
 from minigrad.random import Generator, default_generator, manual_seed
 from minigrad.runtime import get_num_threads, info, set_num_threads, warmup
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Device",
     "Generator",
+    "Graph",
     "Op",
     "Tensor",
     "__version__",
@@ -64,6 +66,7 @@ __all__ = [
     "float64",
     "get_num_threads",
     "grad",
+    "graph_of",
     "hessian",
     "hvp",
     "info",

@@ -16,7 +16,7 @@ from minigrad.registry import FUNCTIONS, public
 from minigrad.tensor import Tensor, _wrap
 from minigrad.typing import Array, Shape
 
-__all__ = ["Alias", "backward", "grad", "unbroadcast"]
+__all__ = ["Alias", "backward", "collect_nodes", "grad", "unbroadcast"]
 
 _by_sequence = attrgetter("sequence")
 
@@ -220,7 +220,7 @@ def _run(
     owned : set of int
         The ``id`` of each gradient that only this dictionary refers to.
     """
-    nodes = _collect([edge for edge, _ in seeds], stop)
+    nodes = collect_nodes([edge for edge, _ in seeds], stop)
     needs = None if targets is None else _useful(nodes, targets)
     _check_saved(nodes, needs, stop)
     gradients: dict[Node | Tensor, Any] = {}
@@ -266,7 +266,7 @@ def _run(
     return gradients, owned
 
 
-def _collect(roots: list[Node | Tensor], stop: frozenset[Node]) -> list[Node]:
+def collect_nodes(roots: list[Node | Tensor], stop: frozenset[Node] = frozenset()) -> list[Node]:
     """Return the nodes that the roots depend on, each before those it depends on.
 
     An edge always points to a node of a lower sequence number, so sorting by it is a
