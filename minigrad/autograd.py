@@ -16,7 +16,7 @@ from minigrad.registry import FUNCTIONS, public
 from minigrad.tensor import Tensor, _wrap
 from minigrad.typing import Array, Shape
 
-__all__ = ["Alias", "backward", "collect_nodes", "grad", "unbroadcast"]
+__all__ = ["Alias", "backward", "collect_nodes", "grad", "grad_of_view", "unbroadcast"]
 
 _by_sequence = attrgetter("sequence")
 
@@ -131,6 +131,25 @@ def grad(
         else:
             results.append(_wrap(gradient.copy()))
     return tuple(results)
+
+
+@public
+def grad_of_view(tensor: Tensor) -> Tensor | None:
+    """Return what ``grad`` of a view of a leaf shows; see `Tensor.grad`."""
+    path: list[Node] = []
+    edge: Node | Tensor | None = tensor.node
+    while isinstance(edge, Node):
+        if not edge.op.view:
+            return None
+        path.append(edge)
+        edge = edge.edges[0]
+    # A view op may have had to copy: then this is no view of the leaf.
+    if edge is None or edge._grad is None or not np.may_share_memory(tensor.array, edge.array):
+        return None
+    gradient: Tensor = edge._grad
+    for node in reversed(path):
+        gradient = apply(node.op, gradient, **node.kwargs)
+    return gradient
 
 
 def _retain(retain_graph: bool | None, create_graph: bool) -> bool:
@@ -319,7 +338,7 @@ def _propagate(
     """Run one gradient rule, check what it returns and hand it on."""
     op = node.op
     needs = node.needs
-    for counter, version in node.versions:
+    for counter, version, _ in node.versions:
         if counter[0] != version:
             raise _changed_in_place(node)
     if anomaly is not None:
@@ -417,21 +436,18 @@ def unbroadcast(gradient: Any, shape: Shape) -> Any:
 
 def _recorded(node: Node) -> Iterator[Any]:
     """Yield what was saved as Tensors that continue the graph."""
+    counters = {entry: counter for counter, _, entry in node.versions}
     for entry, value in zip(node.op.saves, node.saved or (), strict=True):
-        if entry == "y":
-            yield _wrap(value, node)
+        edge = node if entry == "y" else node.edges[entry]
+        if isinstance(edge, Tensor):
+            yield edge
+        elif isinstance(value, np.ndarray):
+            tensor = _wrap(value, edge)
+            # Of the same memory, so that a later change of it is noticed here, too.
+            tensor.counter = counters.get(entry, tensor.counter)
+            yield tensor
         else:
-            yield _recorded_input(node, int(entry), value)
-
-
-def _recorded_input(node: Node, index: int, value: Any) -> Any:
-    """Return saved input ``index`` as the Tensor that was given, as far as the graph can tell."""
-    edge = node.edges[index]
-    if isinstance(edge, Node):
-        return _wrap(value, edge)
-    if edge is not None:
-        return edge
-    return _wrap(value) if isinstance(value, np.ndarray) else value
+            yield value
 
 
 def _differentiate_composite(node: Node, dy: Tensor) -> list[Any]:
@@ -443,9 +459,9 @@ def _differentiate_composite(node: Node, dy: Tensor) -> list[Any]:
     composite = node.op.composite
     assert composite is not None  # noqa: S101 - the caller has checked
     inputs: list[Any] = [None] * len(node.edges)
-    for entry, value in zip(node.op.saves, node.saved or (), strict=True):
+    for entry, value in zip(node.op.saves, _recorded(node), strict=True):
         if entry != "y":
-            inputs[int(entry)] = _recorded_input(node, int(entry), value)
+            inputs[entry] = value
     aliases = []
     for index, wanted in enumerate(node.needs):
         if wanted:

@@ -131,7 +131,7 @@ class Node:
     dtype: np.dtype[Any]
     needs: Sequence[bool]
     saved: Iterable[Any] | None
-    versions: list[tuple[list[Any], int]]
+    versions: list[tuple[list[Any], int, int | Literal["y"]]]  # counter, version, of which entry
     extra: tuple[Any, ...] | None
     hooks: GradientHooks | None
     sequence: int
@@ -244,7 +244,7 @@ def _save(
     for entry in node.op.saves:
         if entry == "y":
             saved.append(output.array)
-            versions.append((output.counter, 0))
+            versions.append((output.counter, 0, entry))
         elif single and node.edges[entry] is not None:
             saved.append(None)
         else:
@@ -252,7 +252,7 @@ def _save(
             value = inputs[entry]
             if isinstance(value, Tensor):
                 counter = value.counter
-                versions.append((counter, counter[0]))
+                versions.append((counter, counter[0], entry))
     node.saved = saved
 
 

@@ -198,7 +198,15 @@ class Tensor(TensorConversions, TensorOperators):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that `backward` has accumulated, of this Tensor's shape, or None."""
+        """The gradient that `backward` has accumulated, of this Tensor's shape, or None.
+
+        A view of a leaf (a slice, a transpose, ...) that retains no gradient of its own shows the
+        same view of the leaf's, which shares memory with it unless its memory order needs a copy.
+        Of other intermediate results it is None: `retain_grad`.
+        """
+        if self._grad is None and self.node is not None:
+            shown: Tensor | None = FUNCTIONS["grad_of_view"](self)
+            return shown
         return self._grad
 
     @grad.setter

@@ -134,6 +134,20 @@ def test_retained_gradient_is_what_the_hooks_leave() -> None:
     assert values(x.grad) == [30.0]
 
 
+def test_change_in_place_keeps_the_hook_and_moves_what_is_retained() -> None:
+    """As in PyTorch: the hook belongs to the values that it was registered for."""
+    x = leaf(1.0)
+    h = x * 2.0
+    seen: list[Any] = []
+    h.register_hook(kept(seen))
+    h.retain_grad()
+    h.mul_(5.0)
+    (h * 3.0).sum().backward()
+    assert seen == [[15.0]]
+    assert values(h.grad) == [3.0]
+    assert values(x.grad) == [30.0]
+
+
 def test_hook_is_recorded_under_create_graph() -> None:
     x = leaf(2.0)
     h = x * 1.0
