@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,8 +21,8 @@ from minigrad.typing import Array
 
 __all__ = ["detect_anomaly", "is_anomaly_enabled", "set_detect_anomaly"]
 
-_OURS = tuple(f"{Path(package).parent}" for package in (__file__, np.__file__))
-"""Folders whose code is not the user's."""
+_OURS = f"{Path(__file__).parent}{os.sep}"
+"""The folder whose code is not the user's."""
 
 _NAN, _INFINITY = "NaN", "infinity"
 _TESTS: dict[str, Callable[[Any], Any]] = {_NAN: np.isnan, _INFINITY: np.isinf}
@@ -175,7 +176,7 @@ def _error(
 
 
 def _caller() -> _Origin:
-    """Return the innermost line that is neither minigrad's nor NumPy's."""
+    """Return the innermost line that is not minigrad's own."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back

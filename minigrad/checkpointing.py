@@ -227,7 +227,6 @@ class _Segment:
                 default_generator.set_state(default_state)
         run.close()
         run.check_same(name, self.recorded, complete=not self.is_open)
-        self.arguments.saved = None  # it is not run a third time
         return run
 
 
@@ -264,7 +263,7 @@ class _SecondRun:
     def close(self) -> None:
         """Take what an op in place has put in the place of what the latest op had saved."""
         node, self.latest = self.latest, None
-        if node is not None and node.saved is not None:  # None: freed by a gradient inside
+        if node is not None:
             self.saved[-1] = (node.saved, node.extra)
 
     def check_same(self, name: str, before: list[_Recorded], *, complete: bool) -> None:

@@ -165,6 +165,26 @@ def test_activations_are_not_kept(rng: np.random.Generator) -> None:
     assert [reference() is not None for reference in alive] == [False] * 8
 
 
+def test_second_run_is_released_as_backward_passes(rng: np.random.Generator) -> None:
+    """When the gradient comes to the first op, the activations of the later ones are gone."""
+    alive: list[weakref.ref[Any]] = []
+    found: list[bool] = []
+
+    def function(x: Tensor) -> Tensor:
+        first = x.tanh()
+        first.register_hook(
+            lambda gradient: found.extend(reference() is not None for reference in alive)
+        )
+        h = first
+        for _ in range(3):
+            h = h.tanh() * 2.0
+            alive.append(weakref.ref(h.array))
+        return h.sum()
+
+    mg.checkpoint(function, leaf(rng, 8)).backward()
+    assert found == [False] * 6
+
+
 def test_graph_keeps_the_inputs_alone(rng: np.random.Generator) -> None:
     x = leaf(rng, 100)
     h = x * 2.0
@@ -349,6 +369,20 @@ def test_change_in_place_inside(rng: np.random.Generator) -> None:
     assert_same_bits({"x": found}, {"x": expected})
 
 
+def test_result_that_was_changed_in_place_inside(rng: np.random.Generator) -> None:
+    def function(x: Tensor) -> Any:
+        h = x * 2.0
+        k = h + 1.0
+        h.mul_(k)
+        return h * k, h
+
+    x = leaf(rng, 4)
+    expected = mg.grad(sum(function(x)).sum(), x)[0]
+    first, second = mg.checkpoint(function, x)
+    found = mg.grad((first + second).sum(), x)[0]
+    assert_same_bits({"x": found}, {"x": expected})
+
+
 def test_nothing_to_record(rng: np.random.Generator) -> None:
     x = leaf(rng, 2)
     assert not mg.checkpoint(deep, mg.ones(2)).requires_grad
@@ -399,9 +433,16 @@ def test_change_before_the_second_run_is_detected(
     assert x.grad is None
 
 
-def test_change_of_an_input_that_takes_no_gradient_is_detected(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("scale", [None, 2.0])
+def test_change_of_an_input_that_takes_no_gradient_is_detected(
+    scale: Any, rng: np.random.Generator
+) -> None:
     x, target = leaf(rng, 3), mg.tensor(rng.normal(size=3))
-    y = mg.checkpoint(lambda x, target: (x - target).exp(), x, target)
+    y = mg.checkpoint(
+        lambda x, target: (x - (target if scale is None else target * scale)).exp(),
+        x,
+        target,
+    )
     target.add_(1.0)
     with pytest.raises(AutogradError, match=r"of shape \(3,\) that .*lambda.* used was changed"):
         y.sum().backward()

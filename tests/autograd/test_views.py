@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.engine import Node
 from minigrad.tensor import Tensor
+from minigrad.typing import Array
 
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "slice": lambda x: x[1:, ::-2],
@@ -20,6 +23,18 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "chain": lambda x: x.T[1:].reshape(3, 3, 1)[..., 0].transpose(0, 1)[2],
     "ellipsis": lambda x: x[...],
 }
+
+
+class Same(mg.Op):
+    """``x`` itself, but by its own account no view."""
+
+    @staticmethod
+    def forward(ctx: Node | None, x: Array) -> Array:
+        return x
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any) -> tuple[Any]:
+        return (dy,)
 
 
 @pytest.fixture
@@ -75,6 +90,7 @@ def test_copies_and_results_show_nothing(x: Tensor) -> None:
         x * 1.0,
         (x * 1.0)[0],
         x.detach()[0],
+        mg.apply(Same, x),
     ]
     (x * 2.0).sum().backward()
     assert [copy.grad for copy in copies] == [None] * len(copies)

@@ -176,6 +176,16 @@ def test_forward_hook_that_is_always_called() -> None:
     assert seen == [False, "plain", True]
 
 
+def test_forward_hook_that_was_called_is_not_called_again() -> None:
+    layer = nn.Linear(2, 1)
+    seen: list[Any] = []
+    layer.register_forward_hook(lambda *_: seen.append(1), always_call=True)
+    layer.register_forward_hook(lambda *_: seen.append(1 // 0))
+    with pytest.raises(ZeroDivisionError):
+        layer(mg.ones((1, 2)))
+    assert seen == [1]
+
+
 def test_backward_hooks_as_pytorch() -> None:
     torch = pytest.importorskip("torch")
     seen: dict[str, list[Any]] = {"ours": [], "theirs": []}
