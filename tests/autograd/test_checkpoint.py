@@ -177,8 +177,9 @@ def test_second_run_is_released_as_backward_passes(rng: np.random.Generator) -> 
         )
         h = first
         for _ in range(3):
-            h = h.tanh() * 2.0
+            h = h.tanh()
             alive.append(weakref.ref(h.array))
+            h = h * 2.0
         return h.sum()
 
     mg.checkpoint(function, leaf(rng, 8)).backward()
