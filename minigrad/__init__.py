@@ -16,6 +16,7 @@ import numpy as np
 
 from minigrad import _links as _links
 from minigrad import creation, ops
+from minigrad import views as views
 from minigrad._version import __version__
 from minigrad.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from minigrad.autograd import backward, grad

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -15,8 +15,9 @@ from minigrad.hooks import GradientHooks, leaf_hooks
 from minigrad.registry import FUNCTIONS, public
 from minigrad.tensor import Tensor, _wrap
 from minigrad.typing import Array, Shape
+from minigrad.upstream import as_tensors, seeds_of, upstream_gradients
 
-__all__ = ["Alias", "backward", "collect_nodes", "grad", "grad_of_view", "unbroadcast"]
+__all__ = ["Alias", "backward", "collect_nodes", "grad", "unbroadcast"]
 
 _by_sequence = attrgetter("sequence")
 
@@ -49,8 +50,8 @@ def backward(
     ShapeError, DTypeError
         If an upstream gradient does not fit.
     """
-    roots = _as_list("backward: tensors", tensors)
-    seeds = _seeds(roots, _gradient_list(grad_tensors, len(roots)), create_graph)
+    roots = as_tensors("backward: tensors", tensors)
+    seeds = seeds_of(roots, upstream_gradients(grad_tensors, len(roots)), create_graph)
     gradients, owned = _run(seeds, None, _retain(retain_graph, create_graph), create_graph)
     leaves = [edge for edge in gradients if isinstance(edge, Tensor)]
     for leaf in leaves:
@@ -104,15 +105,15 @@ def grad(
     >>> mg.grad(slope, x)
     (tensor(18.),)
     """
-    roots = _as_list("grad: outputs", outputs)
-    wanted = _as_list("grad: inputs", inputs)
+    roots = as_tensors("grad: outputs", outputs)
+    wanted = as_tensors("grad: inputs", inputs)
     for position, tensor in enumerate(wanted):
         if not tensor._requires_grad:
             raise AutogradError(
                 f"grad: input {position} does not require a gradient; "
                 "create it with requires_grad=True before it is used"
             )
-    seeds = _seeds(roots, _gradient_list(grad_outputs, len(roots)), create_graph)
+    seeds = seeds_of(roots, upstream_gradients(grad_outputs, len(roots)), create_graph)
     targets = {tensor.node or tensor for tensor in wanted}
     gradients, owned = _run(seeds, targets, _retain(retain_graph, create_graph), create_graph)
     results: list[Tensor | None] = []
@@ -133,87 +134,8 @@ def grad(
     return tuple(results)
 
 
-@public
-def grad_of_view(tensor: Tensor) -> Tensor | None:
-    """Return what ``grad`` of a view of a leaf shows; see `Tensor.grad`."""
-    path: list[Node] = []
-    edge: Node | Tensor | None = tensor.node
-    while isinstance(edge, Node):
-        if not edge.op.view:
-            return None
-        path.append(edge)
-        edge = edge.edges[0]
-    # A view op may have had to copy: then this is no view of the leaf.
-    if edge is None or edge._grad is None or not np.may_share_memory(tensor.array, edge.array):
-        return None
-    gradient: Tensor = edge._grad
-    for node in reversed(path):
-        gradient = apply(node.op, gradient, **node.kwargs)
-    return gradient
-
-
 def _retain(retain_graph: bool | None, create_graph: bool) -> bool:
     return create_graph if retain_graph is None else retain_graph
-
-
-def _as_list(name: str, tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    if isinstance(tensors, Tensor):
-        return [tensors]
-    listed = list(tensors) if isinstance(tensors, Iterable) else [tensors]
-    for tensor in listed:
-        if not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"{name} must be a Tensor or a sequence of Tensors, got {type(tensor).__name__}"
-            )
-    return listed
-
-
-def _gradient_list(gradients: Any, count: int) -> list[Any]:
-    """Return one upstream gradient, or None, for each of ``count`` outputs."""
-    if gradients is None:
-        return [None] * count
-    if isinstance(gradients, (list, tuple)):
-        if len(gradients) != count:
-            raise ShapeError(f"expected {count} upstream gradients, got {len(gradients)}")
-        return list(gradients)
-    if count != 1:
-        raise ShapeError(f"expected a sequence of {count} upstream gradients, got one")
-    return [gradients]
-
-
-def _seeds(
-    roots: list[Tensor], gradients: list[Any], create_graph: bool
-) -> list[tuple[Node | Tensor, Any]]:
-    """Check each upstream gradient against its output and pair it with where it enters."""
-    seeds: list[tuple[Node | Tensor, Any]] = []
-    for root, gradient in zip(roots, gradients, strict=True):
-        if not root._requires_grad:
-            raise AutogradError(
-                "backward: this Tensor does not require a gradient; none of what it was computed "
-                "from does, or it was computed under no_grad"
-            )
-        seed = gradient
-        if seed is None:
-            if root.array.size != 1:
-                raise AutogradError(
-                    f"backward without a gradient needs a Tensor of one element, got shape "
-                    f"{root.shape}; pass gradient= of that shape, or reduce with sum() or mean()"
-                )
-            seed = np.ones(root.shape, root.dtype)
-        elif isinstance(seed, Tensor):
-            seed = seed if create_graph else seed.array
-        else:
-            seed = np.asarray(seed)
-        if seed.shape != root.shape:
-            raise ShapeError(
-                f"the upstream gradient must have shape {root.shape}, got {seed.shape}"
-            )
-        if seed.dtype != root.dtype:
-            raise DTypeError(f"the upstream gradient must be {root.dtype}, got {seed.dtype}")
-        if create_graph and not isinstance(seed, Tensor):
-            seed = _wrap(seed)
-        seeds.append((root.node or root, seed))
-    return seeds
 
 
 def _run(

@@ -34,6 +34,8 @@ LAYERS = (
         "registry",
         "runtime",
         "tensor",
+        "upstream",
+        "views",
     },
     {"ops"},
     {"nn"},
