@@ -27,7 +27,11 @@ __all__ = ["checkpoint"]
 
 
 def checkpoint(
-    function: Callable[..., Any], *inputs: Any, preserve_rng_state: bool = True, **kwargs: Any
+    function: Callable[..., Any],
+    *inputs: Any,
+    preserve_rng_state: bool = True,
+    use_reentrant: bool = False,
+    **kwargs: Any,
 ) -> Any:
     """Return ``function(*inputs, **kwargs)`` without keeping what its gradient needs.
 
@@ -41,6 +45,8 @@ def checkpoint(
     preserve_rng_state : bool
         Let the second run draw the same numbers from the default generator. Generators of your
         own that ``function`` draws from are not restored.
+    use_reentrant : bool
+        PyTorch's other way, which can do less; only False is accepted.
     **kwargs
         More arguments.
 
@@ -76,6 +82,8 @@ def checkpoint(
     >>> x.grad
     tensor([0.8674..., 0.7304...])
     """
+    if use_reentrant:
+        raise ValueError("checkpoint: use_reentrant must be False, there is no other way here")
     if not state.recording:
         return function(*inputs, **kwargs)
     segment = _Segment(function, inputs, kwargs, preserve_rng_state)
@@ -105,22 +113,18 @@ class _Version(NamedTuple):
 
 
 class _Observed:
-    """Let one function of checkpoints see every op inside the block, instead of the one before."""
+    """Let ``observer`` see every op inside the block, instead of the checkpoint around this one."""
 
     def __init__(self, observer: Callable[..., None]) -> None:
         self.observer = observer
 
     def __enter__(self) -> None:
         self.before = state.observers
-        state.observers = (*_others(), self.observer)
+        others = [observe for observe in state.observers if not _is_segment(observe)]
+        state.observers = (*others, self.observer)
 
     def __exit__(self, *exception: object) -> None:
         state.observers = self.before
-
-
-def _others() -> tuple[Any, ...]:
-    """Return the observers that do not belong to checkpoints."""
-    return tuple(observe for observe in state.observers if not _is_segment(observe))
 
 
 def _is_segment(observer: Any) -> bool:
@@ -187,9 +191,8 @@ class _Segment:
                 self._remember(value)
         self.inside.clear()
         # What is gone now was made by the function, though not by an op.
-        self.outside = {
-            key: seen for key, seen in self.outside.items() if seen.tensor() is not None
-        }
+        for key in [key for key, seen in self.outside.items() if seen.tensor() is None]:
+            del self.outside[key]
 
     def take(self, index: int) -> tuple[list[Any], tuple[Any, ...] | None]:
         """Return what op number ``index`` saves: computed at the first call, handed out once."""

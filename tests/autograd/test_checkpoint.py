@@ -195,6 +195,19 @@ def test_graph_keeps_the_inputs_alone(rng: np.random.Generator) -> None:
     assert saved_bytes(mg.checkpoint(net, leaf(rng, N, F).float())) == 0
 
 
+def test_many_checkpoints_in_a_row(rng: np.random.Generator) -> None:
+    """Backward and the release of the graph go through them without recursion."""
+    x = leaf(rng, 2)
+    for _ in range(2):
+        y = x
+        for _ in range(3000):
+            y = mg.checkpoint(lambda h: h.sin() + h, y)
+        if x.grad is None:
+            y.sum().backward()
+        del y
+    assert x.grad is not None
+
+
 def test_peak_of_several_segments_is_one_segment(rng: np.random.Generator) -> None:
     """While one segment is differentiated, the others keep nothing."""
     x = leaf(rng, 100)
@@ -390,6 +403,13 @@ def test_nothing_to_record(rng: np.random.Generator) -> None:
     with mg.no_grad():
         assert not mg.checkpoint(deep, x).requires_grad
     assert mg.checkpoint(lambda x: x, x) is x
+
+
+def test_keyword_of_pytorch(rng: np.random.Generator) -> None:
+    x = leaf(rng, 2)
+    assert mg.checkpoint(deep, x, use_reentrant=False).requires_grad
+    with pytest.raises(ValueError, match="use_reentrant must be False"):
+        mg.checkpoint(deep, x, use_reentrant=True)
 
 
 def test_failure_leaves_nothing_behind(rng: np.random.Generator) -> None:
