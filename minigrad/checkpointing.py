@@ -1,10 +1,9 @@
 """`checkpoint`: trade time for memory, by computing again what backward needs.
 
-While a checkpointed function runs, ops are recorded as usual but what they save is dropped; the
-graph keeps a `_Dropped` in its place. The first gradient rule that asks for one of them makes the
-function run again, and every rule is handed what the same op, counted in the order of recording,
-saved this time. So whatever works without a checkpoint works with one: parameters that the function
-captures, several outputs, hooks, `grad`, every order, checkpoints inside checkpoints.
+While a checkpointed function runs, ops are recorded but what they save is dropped; the graph keeps
+a `_Dropped` in its place. The first gradient rule that asks for one makes the function run again,
+and every rule is handed what the same op, counted in the order of recording, saved this time. So
+whatever works without a checkpoint works with one: captured parameters, hooks, every order.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from minigrad.engine import Node, Op
 from minigrad.errors import AutogradError
-from minigrad.grad_mode import enable_grad, state
+from minigrad.grad_mode import Observer, enable_grad, state
 from minigrad.random import default_generator
 from minigrad.tensor import Tensor
 from minigrad.typing import Shape
@@ -87,21 +87,17 @@ def checkpoint(
     if not state.recording:
         return function(*inputs, **kwargs)
     segment = _Segment(function, inputs, kwargs, preserve_rng_state)
-    with _Observed(segment.drop):
+    with _observed(segment.drop):
         result = function(*inputs, **kwargs)
     segment.close((*inputs, *kwargs.values()))
     return result
 
 
 class _Arguments(Op):
-    """No function: a place in the graph for the arguments of a checkpoint.
-
-    An outer checkpoint drops and recomputes them like whatever else is saved.
-    """
+    """No function: has saved the arguments of a checkpoint, for the one around it to drop."""
 
 
-_Recorded: TypeAlias = tuple[type[Op], Shape, np.dtype[Any]]
-"""Op, shape and dtype of a node."""
+_Recorded: TypeAlias = tuple[type[Op], Shape, np.dtype[Any]]  # a node's op, shape and dtype
 
 
 class _Version(NamedTuple):
@@ -109,22 +105,19 @@ class _Version(NamedTuple):
 
     counter: list[Any]
     version: int
+    shape: Shape
     tensor: weakref.ref[Tensor]
 
 
-class _Observed:
+@contextmanager
+def _observed(observer: Observer) -> Iterator[None]:
     """Let ``observer`` see every op inside the block, instead of the checkpoint around this one."""
-
-    def __init__(self, observer: Callable[..., None]) -> None:
-        self.observer = observer
-
-    def __enter__(self) -> None:
-        self.before = state.observers
-        others = [observe for observe in state.observers if not _is_segment(observe)]
-        state.observers = (*others, self.observer)
-
-    def __exit__(self, *exception: object) -> None:
-        state.observers = self.before
+    before = state.observers
+    state.observers = (*(other for other in before if not _is_segment(other)), observer)
+    try:
+        yield
+    finally:
+        state.observers = before
 
 
 def _is_segment(observer: Any) -> bool:
@@ -159,22 +152,21 @@ class _Segment:
         One op late, because an op in place copies what it is about to overwrite from the saved.
         """
         tensors = [value for value in inputs if isinstance(value, Tensor)]
+        if all(y.counter is not value.counter for value in tensors):  # not a view
+            self.inside[id(y.counter)] = y.counter
         if node is not None:
             for value in tensors:
                 self._remember(value)
-        if all(y.counter is not value.counter for value in tensors):  # not a view
-            self.inside[id(y.counter)] = y.counter
-        if node is None:
-            return
-        self._drop_latest()
-        self.latest = node
-        self.recorded.append((op, node.shape, node.dtype))
+            self._drop_latest()
+            self.latest = node
+            self.recorded.append((op, node.shape, node.dtype))
 
     def _remember(self, value: Tensor) -> None:
         """Note the version of a Tensor that was not made here, when it is first used."""
         counter = value.counter
         if id(counter) not in self.inside and id(counter) not in self.outside:
-            self.outside[id(counter)] = _Version(counter, counter[0], weakref.ref(value))
+            version = _Version(counter, counter[0], value.shape, weakref.ref(value))
+            self.outside[id(counter)] = version
 
     def _drop_latest(self) -> None:
         node, self.latest = self.latest, None
@@ -204,33 +196,36 @@ class _Segment:
         name = getattr(self.function, "__qualname__", type(self.function).__name__)
         for seen in self.outside.values():
             if seen.counter[0] != seen.version:
-                tensor = seen.tensor()
-                shape = "" if tensor is None else f" of shape {tensor.shape}"
                 raise AutogradError(
-                    f"checkpoint: a Tensor{shape} that {name} used was changed in place before "
-                    "its gradient was computed, so it cannot be run again; use the out-of-place "
-                    "operator, or clone() before the change"
+                    f"checkpoint: a Tensor of shape {seen.shape} that {name} used was changed in "
+                    "place before its gradient was computed, so it cannot be run again; use the "
+                    "out-of-place operator, or clone() before the change"
                 )
         inputs, kwargs = self.arguments.saved or ((), {})
         run = _SecondRun()
-        here, default_state = state.recomputing, default_generator.get_state()
-        anomaly = state.anomaly
-        state.recomputing = True
-        outer_node = None if anomaly is None else anomaly.enter(None)
-        if self.random is not None:
-            default_generator.set_state(self.random)
-        try:
-            with enable_grad(), _Observed(run.keep):
-                self.function(*inputs, **kwargs)
-        finally:
-            state.recomputing = here
-            if anomaly is not None:
-                anomaly.enter(outer_node)
-            if self.random is not None:
-                default_generator.set_state(default_state)
+        with enable_grad(), _observed(run.keep), _second_run(self.random):
+            self.function(*inputs, **kwargs)
         run.close()
         run.check_same(name, self.recorded, complete=not self.is_open)
         return run
+
+
+@contextmanager
+def _second_run(random: dict[str, Any] | None) -> Iterator[None]:
+    """Announce a second run, in which random numbers start from a state, if one is given."""
+    recomputing, state.recomputing = state.recomputing, True
+    anomaly, here = state.anomaly, default_generator.get_state()
+    node = None if anomaly is None else anomaly.enter(None)  # no rule: the function's own lines
+    if random is not None:
+        default_generator.set_state(random)
+    try:
+        yield
+    finally:
+        state.recomputing = recomputing
+        if anomaly is not None:
+            anomaly.enter(node)
+        if random is not None:
+            default_generator.set_state(here)
 
 
 def _arguments_node(inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Node:
@@ -238,9 +233,8 @@ def _arguments_node(inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Node:
     node = Node(_Arguments, {}, [], [])
     node.shape, node.dtype = (), np.dtype(np.float64)
     node.saved = [inputs, kwargs]
-    for observe in state.observers:
-        if _is_segment(observe):
-            observe(_Arguments, node, (), {}, Tensor(0.0))
+    for observe in filter(_is_segment, state.observers):
+        observe(_Arguments, node, (), {}, Tensor(0.0))
     return node
 
 
@@ -252,16 +246,13 @@ class _SecondRun:
         self.saved: list[Any] = []  # of each node: saved and extra; None once handed out
         self.latest: Node | None = None
 
-    def keep(
-        self, op: type[Op], node: Node | None, inputs: Any, kwargs: dict[str, Any], y: Tensor
-    ) -> None:
+    def keep(self, op: type[Op], node: Node | None, *_: Any) -> None:
         """Observe the second run: keep what each op saves, one op late, as `_Segment.drop`."""
-        if node is None:
-            return
-        self.close()
-        self.latest = node
-        self.recorded.append((op, node.shape, node.dtype))
-        self.saved.append((node.saved, node.extra))
+        if node is not None:
+            self.close()
+            self.latest = node
+            self.recorded.append((op, node.shape, node.dtype))
+            self.saved.append((node.saved, node.extra))
 
     def close(self) -> None:
         """Take what an op in place has put in the place of what the latest op had saved."""
@@ -288,10 +279,8 @@ class _SecondRun:
 
 
 def _described(recorded: _Recorded | None) -> str:
-    if recorded is None:
-        return "none"
-    op, shape, dtype = recorded
-    return f"{op.__name__}, {dtype}, of shape {shape}"
+    op, shape, dtype = recorded or (None, None, None)
+    return "none" if op is None else f"{op.__name__}, {dtype}, of shape {shape}"
 
 
 class _Dropped:
