@@ -71,6 +71,16 @@ def test_backward_hook_replaces_grad_input() -> None:
     assert lists([a.grad, b.grad]) == [[15.0], [13.0]]
 
 
+def test_replacement_has_none_where_there_is_no_gradient() -> None:
+    module = Two()
+    module.register_full_backward_hook(
+        lambda module, grad_input, grad_output: (grad_input[0] * 2.0, None)
+    )
+    a = leaf(2.0)
+    module(a, 5.0)[1].sum().backward()
+    assert lists([a.grad]) == [[30.0]]
+
+
 def test_pre_hook_replaces_grad_output() -> None:
     layer = nn.Linear(2, 1, bias=False)
     layer.register_full_backward_pre_hook(lambda module, grad_output: grad_output[0] * 10.0)
