@@ -16,12 +16,23 @@ import numpy as np
 
 from minigrad import _links as _links
 from minigrad import creation, ops
+from minigrad import views as views
 from minigrad._version import __version__
+from minigrad.anomaly import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
 from minigrad.autograd import backward, grad
+from minigrad.checkpointing import checkpoint
 from minigrad.creation import *
+from minigrad.derivatives import hessian, hvp, jacobian, jvp, vjp
 from minigrad.device import Device, device
 from minigrad.engine import Op, apply
-from minigrad.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from minigrad.grad_mode import (
+    enable_grad,
+    is_grad_enabled,
+    is_recomputing,
+    no_grad,
+    set_grad_enabled,
+)
+from minigrad.graph import Graph, graph_of
 from minigrad.ops import *
 from minigrad.random import Generator, default_generator, manual_seed
 from minigrad.runtime import get_num_threads, info, set_num_threads, warmup
@@ -40,30 +51,42 @@ if TYPE_CHECKING:
 __all__ = [
     "Device",
     "Generator",
+    "Graph",
     "Op",
     "Tensor",
     "__version__",
     "apply",
     "as_tensor",
     "backward",
+    "checkpoint",
     "default_generator",
+    "detect_anomaly",
     "device",
     "enable_grad",
     "float32",
     "float64",
     "get_num_threads",
     "grad",
+    "graph_of",
+    "hessian",
+    "hvp",
     "info",
     "int32",
     "int64",
+    "is_anomaly_enabled",
     "is_grad_enabled",
+    "is_recomputing",
+    "jacobian",
+    "jvp",
     "load",
     "manual_seed",
     "no_grad",
     "save",
+    "set_detect_anomaly",
     "set_grad_enabled",
     "set_num_threads",
     "uint8",
+    "vjp",
     "warmup",
 ]
 __all__ += creation.__all__

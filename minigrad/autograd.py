@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.grad_mode import state
+from minigrad.hooks import GradientHooks, leaf_hooks
 from minigrad.registry import FUNCTIONS, public
 from minigrad.tensor import Tensor, _wrap
 from minigrad.typing import Array, Shape
+from minigrad.upstream import as_tensors, seeds_of, upstream_gradients
 
-__all__ = ["backward", "grad", "unbroadcast"]
+__all__ = ["Alias", "backward", "collect_nodes", "grad", "unbroadcast"]
 
 _by_sequence = attrgetter("sequence")
 
@@ -48,12 +50,17 @@ def backward(
     ShapeError, DTypeError
         If an upstream gradient does not fit.
     """
-    roots = _as_list("backward: tensors", tensors)
-    seeds = _seeds(roots, _gradient_list(grad_tensors, len(roots)), create_graph)
+    roots = as_tensors("backward: tensors", tensors)
+    seeds = seeds_of(roots, upstream_gradients(grad_tensors, len(roots)), create_graph)
     gradients, owned = _run(seeds, None, _retain(retain_graph, create_graph), create_graph)
-    for leaf, gradient in gradients.items():
-        if isinstance(leaf, Tensor):
-            _accumulate_leaf(leaf, gradient, create_graph, id(gradient) in owned)
+    leaves = [edge for edge in gradients if isinstance(edge, Tensor)]
+    for leaf in leaves:
+        gradient = gradients[leaf]
+        _accumulate_leaf(leaf, gradient, create_graph, id(gradient) in owned)
+    for leaf in leaves:
+        hooks = leaf_hooks(leaf)
+        for hook in () if hooks is None else tuple(hooks.after.values()):
+            hook(leaf)
 
 
 def grad(
@@ -98,15 +105,15 @@ def grad(
     >>> mg.grad(slope, x)
     (tensor(18.),)
     """
-    roots = _as_list("grad: outputs", outputs)
-    wanted = _as_list("grad: inputs", inputs)
+    roots = as_tensors("grad: outputs", outputs)
+    wanted = as_tensors("grad: inputs", inputs)
     for position, tensor in enumerate(wanted):
         if not tensor._requires_grad:
             raise AutogradError(
                 f"grad: input {position} does not require a gradient; "
                 "create it with requires_grad=True before it is used"
             )
-    seeds = _seeds(roots, _gradient_list(grad_outputs, len(roots)), create_graph)
+    seeds = seeds_of(roots, upstream_gradients(grad_outputs, len(roots)), create_graph)
     targets = {tensor.node or tensor for tensor in wanted}
     gradients, owned = _run(seeds, targets, _retain(retain_graph, create_graph), create_graph)
     results: list[Tensor | None] = []
@@ -129,66 +136,6 @@ def grad(
 
 def _retain(retain_graph: bool | None, create_graph: bool) -> bool:
     return create_graph if retain_graph is None else retain_graph
-
-
-def _as_list(name: str, tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    if isinstance(tensors, Tensor):
-        return [tensors]
-    listed = list(tensors) if isinstance(tensors, Iterable) else [tensors]
-    for tensor in listed:
-        if not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"{name} must be a Tensor or a sequence of Tensors, got {type(tensor).__name__}"
-            )
-    return listed
-
-
-def _gradient_list(gradients: Any, count: int) -> list[Any]:
-    """Return one upstream gradient, or None, for each of ``count`` outputs."""
-    if gradients is None:
-        return [None] * count
-    if isinstance(gradients, (list, tuple)):
-        if len(gradients) != count:
-            raise ShapeError(f"expected {count} upstream gradients, got {len(gradients)}")
-        return list(gradients)
-    if count != 1:
-        raise ShapeError(f"expected a sequence of {count} upstream gradients, got one")
-    return [gradients]
-
-
-def _seeds(
-    roots: list[Tensor], gradients: list[Any], create_graph: bool
-) -> list[tuple[Node | Tensor, Any]]:
-    """Check each upstream gradient against its output and pair it with where it enters."""
-    seeds: list[tuple[Node | Tensor, Any]] = []
-    for root, gradient in zip(roots, gradients, strict=True):
-        if not root._requires_grad:
-            raise AutogradError(
-                "backward: this Tensor does not require a gradient; none of what it was computed "
-                "from does, or it was computed under no_grad"
-            )
-        seed = gradient
-        if seed is None:
-            if root.array.size != 1:
-                raise AutogradError(
-                    f"backward without a gradient needs a Tensor of one element, got shape "
-                    f"{root.shape}; pass gradient= of that shape, or reduce with sum() or mean()"
-                )
-            seed = np.ones(root.shape, root.dtype)
-        elif isinstance(seed, Tensor):
-            seed = seed if create_graph else seed.array
-        else:
-            seed = np.asarray(seed)
-        if seed.shape != root.shape:
-            raise ShapeError(
-                f"the upstream gradient must have shape {root.shape}, got {seed.shape}"
-            )
-        if seed.dtype != root.dtype:
-            raise DTypeError(f"the upstream gradient must be {root.dtype}, got {seed.dtype}")
-        if create_graph and not isinstance(seed, Tensor):
-            seed = _wrap(seed)
-        seeds.append((root.node or root, seed))
-    return seeds
 
 
 def _run(
@@ -214,18 +161,19 @@ def _run(
     owned : set of int
         The ``id`` of each gradient that only this dictionary refers to.
     """
-    nodes = _collect([edge for edge, _ in seeds], stop)
+    nodes = collect_nodes([edge for edge, _ in seeds], stop)
     needs = None if targets is None else _useful(nodes, targets)
     _check_saved(nodes, needs, stop)
     gradients: dict[Node | Tensor, Any] = {}
     owned: set[int] = set()
     for edge, seed in seeds:
         if edge in gradients:
-            _add(gradients, owned, edge, seed)
+            _add(gradients, owned, edge, seed, None)
         else:
             gradients[edge] = seed
 
     before, state.recording = state.recording, create_graph
+    anomaly = state.anomaly
     try:
         for node in nodes:
             keep = targets is not None and node in targets
@@ -233,26 +181,33 @@ def _run(
             if dy is None or node in stop:
                 continue
             owned.discard(id(dy))  # from here on the rule may hand it to several inputs
-            if node.retained is not None:
-                _retain_gradient(node.retained(), dy, create_graph)
+            if node.hooks is not None:
+                dy = _hooked(node.hooks, dy, create_graph)
+                if keep:
+                    gradients[node] = dy
             if needs is None:
-                _propagate(node, dy, gradients, owned, create_graph)
+                _propagate(node, dy, gradients, owned, create_graph, anomaly)
             elif True in needs[node]:
                 all_needs, node.needs = node.needs, needs[node]
                 try:
-                    _propagate(node, dy, gradients, owned, create_graph)
+                    _propagate(node, dy, gradients, owned, create_graph, anomaly)
                 finally:
                     node.needs = all_needs
             else:  # a target whose own history was not asked for, and can still be
                 continue
             if not retain_graph and (node.saved or node.extra):
                 node.saved = node.extra = None
+        for edge, gradient in gradients.items():
+            hooks = leaf_hooks(edge) if isinstance(edge, Tensor) else None
+            if hooks is not None and hooks.before:
+                owned.discard(id(gradient))  # the hooks may keep it
+                gradients[edge] = hooks.run(gradient)
     finally:
         state.recording = before
     return gradients, owned
 
 
-def _collect(roots: list[Node | Tensor], stop: frozenset[Node]) -> list[Node]:
+def collect_nodes(roots: list[Node | Tensor], stop: frozenset[Node] = frozenset()) -> list[Node]:
     """Return the nodes that the roots depend on, each before those it depends on.
 
     An edge always points to a node of a lower sequence number, so sorting by it is a
@@ -300,19 +255,20 @@ def _propagate(
     gradients: dict[Node | Tensor, Any],
     owned: set[int],
     create_graph: bool,
+    anomaly: Any,
 ) -> None:
     """Run one gradient rule, check what it returns and hand it on."""
     op = node.op
     needs = node.needs
-    for counter, version in node.versions:
+    for counter, version, _ in node.versions:
         if counter[0] != version:
             raise _changed_in_place(node)
-    if not create_graph:
+    if anomaly is not None:
+        results = anomaly.run_rule(_run_rule, node, dy, create_graph)
+    elif not create_graph:
         results = op.backward(node, dy, *node.saved or (), **node.kwargs)
-    elif op.composite is None:
-        results = op.backward(node, dy, *_recorded(node), **node.kwargs)
     else:
-        results = _differentiate_composite(node, dy)
+        results = _run_rule(node, dy, True)
     if len(results) != len(needs):
         raise AutogradError(
             f"{op.__name__}.backward must return {len(needs)} gradients, one per input, "
@@ -346,20 +302,39 @@ def _propagate(
             if fresh:
                 owned.add(id(gradient))
         else:
-            _add(gradients, owned, edge, gradient)
+            _add(gradients, owned, edge, gradient, anomaly)
+
+
+def _run_rule(node: Node, dy: Any, create_graph: bool) -> Sequence[Any]:
+    """Return the gradients of a node's inputs, as its rule states them."""
+    op = node.op
+    results: Sequence[Any]
+    if not create_graph:
+        results = op.backward(node, dy, *node.saved or (), **node.kwargs)
+    elif op.composite is None:
+        results = op.backward(node, dy, *_recorded(node), **node.kwargs)
+    else:
+        results = _differentiate_composite(node, dy)
+    return results
 
 
 def _add(
-    gradients: dict[Node | Tensor, Any], owned: set[int], edge: Node | Tensor, gradient: Any
+    gradients: dict[Node | Tensor, Any],
+    owned: set[int],
+    edge: Node | Tensor,
+    gradient: Any,
+    anomaly: Any,
 ) -> None:
     """Add to what ``edge`` has received; in place only into a buffer of the engine's own."""
     previous = gradients[edge]
-    if id(previous) in owned:
+    if id(previous) in owned and anomaly is None:
         previous += gradient
         return
     total = previous + gradient
     if isinstance(total, np.generic):
         total = np.asarray(total)
+    if anomaly is not None:
+        anomaly.check_total(edge, previous, gradient, total)
     gradients[edge] = total
     if not isinstance(total, Tensor):
         owned.add(id(total))
@@ -383,21 +358,18 @@ def unbroadcast(gradient: Any, shape: Shape) -> Any:
 
 def _recorded(node: Node) -> Iterator[Any]:
     """Yield what was saved as Tensors that continue the graph."""
+    counters = {entry: counter for counter, _, entry in node.versions}
     for entry, value in zip(node.op.saves, node.saved or (), strict=True):
-        if entry == "y":
-            yield _wrap(value, node)
+        edge = node if entry == "y" else node.edges[entry]
+        if isinstance(edge, Tensor):
+            yield edge
+        elif isinstance(value, np.ndarray):
+            tensor = _wrap(value, edge)
+            # Of the same memory, so that a later change of it is noticed here, too.
+            tensor.counter = counters.get(entry, tensor.counter)
+            yield tensor
         else:
-            yield _recorded_input(node, int(entry), value)
-
-
-def _recorded_input(node: Node, index: int, value: Any) -> Any:
-    """Return saved input ``index`` as the Tensor that was given, as far as the graph can tell."""
-    edge = node.edges[index]
-    if isinstance(edge, Node):
-        return _wrap(value, edge)
-    if edge is not None:
-        return edge
-    return _wrap(value) if isinstance(value, np.ndarray) else value
+            yield value
 
 
 def _differentiate_composite(node: Node, dy: Tensor) -> list[Any]:
@@ -409,13 +381,13 @@ def _differentiate_composite(node: Node, dy: Tensor) -> list[Any]:
     composite = node.op.composite
     assert composite is not None  # noqa: S101 - the caller has checked
     inputs: list[Any] = [None] * len(node.edges)
-    for entry, value in zip(node.op.saves, node.saved or (), strict=True):
+    for entry, value in zip(node.op.saves, _recorded(node), strict=True):
         if entry != "y":
-            inputs[int(entry)] = _recorded_input(node, int(entry), value)
+            inputs[entry] = value
     aliases = []
     for index, wanted in enumerate(node.needs):
         if wanted:
-            inputs[index] = apply(_Alias, inputs[index])
+            inputs[index] = apply(Alias, inputs[index])
             aliases.append(inputs[index])
     output = composite(*inputs, **node.kwargs)
     entries: set[Node | Tensor] = {alias.node for alias in aliases}
@@ -433,31 +405,44 @@ def _differentiate_composite(node: Node, dy: Tensor) -> list[Any]:
     return results
 
 
-class _Alias(Op):
-    """``x``: the end of a composite's graph, behind which the history of ``x`` goes on."""
+class Alias(Op):
+    """``x`` itself, in a Tensor of its own: dx = dy.
+
+    A place of its own in the graph, where a differentiation can end or a hook can sit, behind
+    which the history of ``x`` goes on.
+    """
+
+    view = True
 
     @staticmethod
     def forward(ctx: Node | None, x: Array) -> Array:
+        """Return ``x``."""
         return x
 
     @staticmethod
     def backward(ctx: Node, dy: Any) -> tuple[Any]:
+        """Return ``dy``."""
         return (dy,)
 
 
 def _changed_in_place(node: Node) -> AutogradError:
     names = ", ".join("its output" if e == "y" else f"input {e}" for e in node.op.saves)
-    shapes = ", ".join(str(getattr(value, "shape", "a scalar")) for value in node.saved or ())
+    saved = node.saved if isinstance(node.saved, list) else []  # a checkpoint keeps no values
+    shapes = ", ".join(str(getattr(value, "shape", "a scalar")) for value in saved)
     return AutogradError(
         f"a Tensor that {node.op.__name__} had saved for its gradient was changed in place "
-        f"afterwards (it saved {names}, of shape {shapes}); use the out-of-place operator, "
-        "or clone() before the change"
+        f"afterwards (it saved {names}{shapes and f', of shape {shapes}'}); use the out-of-place "
+        "operator, or clone() before the change"
     )
 
 
-def _retain_gradient(tensor: Tensor | None, dy: Any, create_graph: bool) -> None:
+def _hooked(hooks: GradientHooks, dy: Any, create_graph: bool) -> Any:
+    """Return the gradient of an intermediate result as its hooks leave it; retain it if asked."""
+    dy = hooks.run(dy)
+    tensor = None if hooks.retained is None else hooks.retained()
     if tensor is not None:
         _accumulate_leaf(tensor, dy, create_graph, False)
+    return dy
 
 
 def _accumulate_leaf(leaf: Tensor, gradient: Any, create_graph: bool, owned: bool) -> None:

@@ -16,9 +16,8 @@ written with primitive ops. World 3 differentiates the composite, so every order
 from __future__ import annotations
 
 import itertools
-import weakref
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -26,6 +25,9 @@ from minigrad.errors import AutogradError
 from minigrad.grad_mode import state
 from minigrad.tensor import Tensor, _join_storage, _wrap
 from minigrad.typing import Shape
+
+if TYPE_CHECKING:
+    from minigrad.hooks import GradientHooks
 
 __all__ = ["OPS", "Edge", "Node", "Op", "apply"]
 
@@ -100,16 +102,22 @@ class Node:
         What ``forward`` keeps for ``backward`` beyond `Op.saves`. Integer and boolean arrays are
         always allowed; floating arrays only for an op with a composite, because they would
         silently be constants at second order. The engine refuses others.
+    saved : iterable or None
+        What `Op.saves` names, for ``backward``: a list, or what a checkpoint has left in its
+        place, which computes it when it is iterated over. None once it was freed.
+    hooks : GradientHooks or None
+        What is to happen to the gradient of the result.
     """
 
     __slots__ = (
+        "__weakref__",
         "dtype",
         "edges",
         "extra",
+        "hooks",
         "kwargs",
         "needs",
         "op",
-        "retained",
         "saved",
         "sequence",
         "shape",
@@ -122,10 +130,10 @@ class Node:
     shape: Shape
     dtype: np.dtype[Any]
     needs: Sequence[bool]
-    saved: list[Any] | None
-    versions: list[tuple[list[Any], int]]
+    saved: Iterable[Any] | None
+    versions: list[tuple[list[Any], int, int | Literal["y"]]]  # counter, version, of which entry
     extra: tuple[Any, ...] | None
-    retained: weakref.ref[Tensor] | None
+    hooks: GradientHooks | None
     sequence: int
 
     def __init__(
@@ -139,7 +147,7 @@ class Node:
         self.saved = []
         self.versions = []
         self.extra = None
-        self.retained = None
+        self.hooks = None
 
     def shape_of(self, index: int) -> Shape:
         """Return the shape of an input that requires a gradient."""
@@ -218,6 +226,9 @@ def apply(op: type[Op], *inputs: Any, **kwargs: Any) -> Any:
             _check_extra(node)
     if op.view and isinstance(inputs[0], Tensor) and np.may_share_memory(array, arrays[0]):
         _join_storage(tensor, inputs[0])
+    if state.observers:
+        for observe in state.observers:
+            observe(op, node, inputs, kwargs, tensor)
     return type(result)(tensor, *result[1:]) if isinstance(result, tuple) else tensor
 
 
@@ -233,7 +244,7 @@ def _save(
     for entry in node.op.saves:
         if entry == "y":
             saved.append(output.array)
-            versions.append((output.counter, 0))
+            versions.append((output.counter, 0, entry))
         elif single and node.edges[entry] is not None:
             saved.append(None)
         else:
@@ -241,7 +252,7 @@ def _save(
             value = inputs[entry]
             if isinstance(value, Tensor):
                 counter = value.counter
-                versions.append((counter, counter[0]))
+                versions.append((counter, counter[0], entry))
     node.saved = saved
 
 

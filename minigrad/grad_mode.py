@@ -1,13 +1,24 @@
-"""Whether operations are recorded: one switch per thread."""
+"""Whether operations are recorded, and who is told: one switch per thread."""
 
 from __future__ import annotations
 
 import functools
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-__all__ = ["enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled", "state"]
+__all__ = [
+    "Observer",
+    "enable_grad",
+    "is_grad_enabled",
+    "is_recomputing",
+    "no_grad",
+    "set_grad_enabled",
+    "state",
+]
+
+Observer: TypeAlias = Callable[[Any, Any, tuple[Any, ...], dict[str, Any], Any], None]
+"""Called with an op, its node or None, its inputs and hyperparameters, and the resulting Tensor."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,6 +28,12 @@ class _State(threading.local):
     """What each thread has of its own."""
 
     recording: bool = True
+    recomputing: bool = False
+    """A checkpointed function is being run for the second time."""
+    observers: tuple[Observer, ...] = ()
+    """What is told of every op on Tensors: checkpoints, and anomaly mode."""
+    anomaly: Any = None
+    """What is told of every gradient rule, or None; see `minigrad.anomaly`."""
 
 
 state = _State()
@@ -110,3 +127,12 @@ class enable_grad(_Block):  # noqa: N801 - PyTorch's name
 def is_grad_enabled() -> bool:
     """Whether this thread records ops at present."""
     return state.recording
+
+
+def is_recomputing() -> bool:
+    """Whether a checkpointed function is being run for the second time, for its gradient.
+
+    What a layer counts or averages over batches it must leave alone then; see
+    `minigrad.checkpoint`.
+    """
+    return state.recomputing

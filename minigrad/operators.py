@@ -249,8 +249,11 @@ class TensorOperators:
         if recorded:
             if result.node is not None:
                 _keep_old_values(result.node, tensor)
-            tensor.node = result.node
+            before, tensor.node = tensor.node, result.node
             tensor._requires_grad = result._requires_grad
+            if before is not None and before.hooks is not None and before.hooks.retained:
+                before.hooks.retained = None  # the gradient that is kept is that of the new values
+                tensor.retain_grad()
         np.copyto(tensor.array, result.array)
         tensor.counter[0] += 1
         return tensor

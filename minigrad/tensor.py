@@ -17,6 +17,7 @@ from minigrad.typing import Array, DTypeLike, Shape
 
 if TYPE_CHECKING:
     from minigrad.engine import Node
+    from minigrad.hooks import GradientHooks, RemovableHandle
 
 __all__ = ["Tensor", "as_tensor"]
 
@@ -57,6 +58,7 @@ class Tensor(TensorConversions, TensorOperators):
     __slots__ = (
         "__weakref__",
         "_grad",
+        "_hooks",
         "_requires_grad",
         "array",
         "counter",
@@ -68,6 +70,7 @@ class Tensor(TensorConversions, TensorOperators):
     counter: list[Any]  # [version, weak references to views]: one per memory, shared by its views
     _grad: Tensor | None
     _requires_grad: bool
+    _hooks: GradientHooks  # only a leaf with hooks has it: no op pays for setting it
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         source = data if isinstance(data, Tensor) else None
@@ -195,7 +198,15 @@ class Tensor(TensorConversions, TensorOperators):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that `backward` has accumulated, of this Tensor's shape, or None."""
+        """The gradient that `backward` has accumulated, of this Tensor's shape, or None.
+
+        A view of a leaf (a slice, a transpose, ...) that retains no gradient of its own shows the
+        same view of the leaf's, which shares memory with it unless its memory order needs a copy.
+        Of other intermediate results it is None: `retain_grad`.
+        """
+        if self._grad is None and self.node is not None:
+            shown: Tensor | None = FUNCTIONS["grad_of_view"](self)
+            return shown
         return self._grad
 
     @grad.setter
@@ -219,10 +230,68 @@ class Tensor(TensorConversions, TensorOperators):
 
     def retain_grad(self) -> None:
         """Keep the gradient of this intermediate result in `grad` during `backward`."""
-        if not self._requires_grad:
-            raise AutogradError("retain_grad: this Tensor does not require a gradient")
-        if self.node is not None:
-            self.node.retained = weakref.ref(self)
+        FUNCTIONS["retain_grad"](self)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call ``hook`` with the gradient of this Tensor in every backward pass.
+
+        Parameters
+        ----------
+        hook : callable
+            ``hook(gradient)`` returns None, or a Tensor of the same shape and dtype that takes
+            the place of the gradient. It must not change the gradient in place (that raises,
+            except under ``create_graph=True``).
+
+        Returns
+        -------
+        RemovableHandle
+            ``handle.remove()`` removes the hook.
+
+        Raises
+        ------
+        AutogradError
+            If this Tensor does not require a gradient.
+
+        Notes
+        -----
+        Once per pass, when the gradients of all uses have been added up; hooks run in the order
+        in which they were registered, and a retained gradient is what they leave. Those of leaves
+        run last, before any ``grad`` changes. Under ``create_graph=True`` what a hook does is
+        recorded. As in PyTorch, a change of this Tensor in place leaves the hook with the values
+        from before.
+
+        Examples
+        --------
+        >>> import minigrad as mg
+        >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+        >>> with x.register_hook(lambda gradient: gradient.clamp(max=3.0)):
+        ...     (x * x).sum().backward()
+        >>> x.grad
+        tensor([2., 3.])
+        """
+        handle: RemovableHandle = FUNCTIONS["register_hook"](self, hook)
+        return handle
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call ``hook`` with this leaf whenever `backward` has changed its `grad`.
+
+        Parameters
+        ----------
+        hook : callable
+            ``hook(leaf)``; what it returns is ignored. It may use and clear ``leaf.grad``.
+
+        Returns
+        -------
+        RemovableHandle
+            ``handle.remove()`` removes the hook.
+
+        Raises
+        ------
+        AutogradError
+            If this Tensor is not a leaf that requires a gradient.
+        """
+        handle: RemovableHandle = FUNCTIONS["register_post_accumulate_grad_hook"](self, hook)
+        return handle
 
     def backward(
         self,

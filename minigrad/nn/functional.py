@@ -21,6 +21,7 @@ import numpy as np
 
 from minigrad import ops
 from minigrad.errors import DTypeError, ShapeError
+from minigrad.grad_mode import is_recomputing
 from minigrad.kernels import dispatch
 from minigrad.ops.loss import Reduction
 from minigrad.tensor import Tensor, _wrap, as_tensor
@@ -291,7 +292,8 @@ def batch_norm(
     variance takes the unbiased one (divided by n - 1). An empty batch gives an empty result and
     changes nothing. Not-a-number in a batch propagates to the running statistics. They are
     updated at once and only after the result was computed, and a graph that is still to be
-    differentiated does not depend on them.
+    differentiated does not depend on them. Where `minigrad.checkpoint` runs a function again for
+    its gradient, they are left alone: they take each batch once.
 
     References
     ----------
@@ -310,7 +312,7 @@ def batch_norm(
     _check_running(x, running_mean, running_var, momentum)
     y, mean, var = ops.batch_norm_train(x, weight, bias, eps=eps)
     n = x.array.size // max(1, x.shape[1])
-    if n:
+    if n and not is_recomputing():
         dispatch.module("batch_norm").update_running(
             running_mean.array, running_var.array, mean, var, n=n, momentum=momentum
         )

@@ -9,8 +9,9 @@ import numpy as np
 
 from minigrad.device import Device
 from minigrad.errors import DTypeError
+from minigrad.hooks import RemovableHandle, add_hook
 from minigrad.nn import state_dict as states
-from minigrad.nn.hooks import Hooks, RemovableHandle
+from minigrad.nn.hooks import Hooks
 from minigrad.nn.tree import ModuleTree
 from minigrad.tensor import Tensor
 from minigrad.typing import DTypeLike
@@ -95,11 +96,15 @@ class Module(ModuleTree):
         RemovableHandle
             ``handle.remove()`` removes the hook.
         """
-        hooks = self._own_hooks()
-        return hooks.add(hooks.before, hook, prepend=prepend, with_kwargs=with_kwargs)
+        return add_hook(self._own_hooks().before, (hook, with_kwargs), prepend=prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> RemovableHandle:
         """Run ``hook(module, args, output)`` after each forward pass.
 
@@ -111,14 +116,65 @@ class Module(ModuleTree):
         prepend : bool
             Run it before the hooks that are already there.
         with_kwargs : bool
+        always_call : bool
+            Also call it, with an output of None, if the forward pass or another hook raises.
 
         Returns
         -------
         RemovableHandle
             ``handle.remove()`` removes the hook.
         """
-        hooks = self._own_hooks()
-        return hooks.add(hooks.after, hook, prepend=prepend, with_kwargs=with_kwargs)
+        return self._own_hooks().add_after(
+            hook, prepend=prepend, with_kwargs=with_kwargs, always_call=always_call
+        )
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Run ``hook(module, grad_input, grad_output)`` in each backward pass.
+
+        Parameters
+        ----------
+        hook : callable
+            ``grad_input`` is a tuple with the gradient of each positional argument, None for those
+            that have none; ``grad_output`` one with that of each output. May return a replacement
+            of ``grad_input``: a tuple, or a single Tensor. It must change no gradient in place.
+        prepend : bool
+            Run it before the hooks that are already there.
+
+        Returns
+        -------
+        RemovableHandle
+            ``handle.remove()`` removes the hook.
+
+        Notes
+        -----
+        The hook holds for forward passes that follow. While a module has backward hooks its output
+        must be a Tensor or a tuple of Tensors, and neither inputs nor outputs may be changed in
+        place. If no positional argument requires a gradient, ``grad_input`` holds None alone and
+        the hook runs when the gradients of the outputs are known.
+        """
+        return add_hook(self._own_hooks().backward, hook, prepend=prepend)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Run ``hook(module, grad_output)`` before each backward pass through the module.
+
+        Parameters
+        ----------
+        hook : callable
+            May return a replacement of ``grad_output``, the tuple with the gradient of each
+            output: a tuple, or a single Tensor. It must change no gradient in place.
+        prepend : bool
+            Run it before the hooks that are already there.
+
+        Returns
+        -------
+        RemovableHandle
+            ``handle.remove()`` removes the hook.
+        """
+        return add_hook(self._own_hooks().backward_before, hook, prepend=prepend)
 
     def _own_hooks(self) -> Hooks:
         if self._hooks is None:

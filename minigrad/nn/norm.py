@@ -21,6 +21,7 @@ import numpy as np
 
 from minigrad.device import Device
 from minigrad.errors import ShapeError
+from minigrad.grad_mode import is_recomputing
 from minigrad.nn import functional, init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter, new_parameter
@@ -102,7 +103,8 @@ class BatchNorm(Module):
     In training, with n = N*prod(S) values per channel: the batch is normalised by its mean and
     its biased variance (divided by n); the running variance takes the unbiased one (divided by
     n - 1). The running statistics are updated in the forward pass, once the result has been
-    computed, also under ``no_grad``. An empty batch gives an empty result and changes nothing.
+    computed, also under ``no_grad``; in a function that `minigrad.checkpoint` runs twice, the first
+    time alone. An empty batch gives an empty result and changes nothing.
 
     A state_dict without ``num_batches_tracked``, from an old file, loads and leaves it as it is.
 
@@ -214,7 +216,7 @@ class BatchNorm(Module):
             x, running_mean, running_var, self.weight, self.bias, by_batch, factor, self.eps
         )
         updated = self.training and running_mean is not None and x.array.size > 0
-        if updated and counter is not None:
+        if updated and counter is not None and not is_recomputing():
             counter.array += 1
             counter.counter[0] += 1
         return y
