@@ -1,0 +1,100 @@
+"""Sums of products of two arrays whose axes are named by letters."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad.engine import Node, Op, apply
+from minigrad.typing import Array, Shape
+
+__all__ = ["Contract", "Diagonal", "DiagonalEmbed"]
+
+
+class Contract(Op):
+    """``y = sum a b`` over every letter that ``output`` lacks: da = sum dy b, db = sum a dy.
+
+    Each letter names one axis of two or three of a, b and y. That is as true of the sums that
+    are the gradients, so the op is its own gradient, at any order.
+    """
+
+    saves = (0, 1)
+    bilinear = True
+    fresh = True
+
+    @staticmethod
+    def forward(ctx: Node | None, a: Array, b: Array, *, left: str, right: str, output: str) -> Any:
+        batch = [letter for letter in output if letter in left and letter in right]
+        summed = [letter for letter in left if letter in right and letter not in output]
+        rows = [letter for letter in left if letter not in right]
+        columns = [letter for letter in right if letter not in left]
+        if not summed:
+            return np.multiply(_aligned(a, left, output), _aligned(b, right, output))
+        if batch and not rows and not columns:  # a stack of products of vectors
+            return np.einsum(f"{left},{right}->{output}", a, b)
+        # Else a matrix product, or a stack of them, whose axes are groups of ours.
+        a = np.transpose(a, [left.index(letter) for letter in [*batch, *rows, *summed]])
+        b = np.transpose(b, [right.index(letter) for letter in [*batch, *summed, *columns]])
+        stack, inner = a.shape[: len(batch)], b.shape[len(batch) : len(batch) + len(summed)]
+        outer_a = a.shape[len(batch) : len(batch) + len(rows)]
+        outer_b = b.shape[len(batch) + len(summed) :]
+        product = np.matmul(
+            np.reshape(a, (*stack, math.prod(outer_a), math.prod(inner))),
+            np.reshape(b, (*stack, math.prod(inner), math.prod(outer_b))),
+        )
+        product = np.reshape(product, (*stack, *outer_a, *outer_b))
+        order = [*batch, *rows, *columns]
+        return np.transpose(product, [order.index(letter) for letter in output])
+
+    @staticmethod
+    def backward(
+        ctx: Node, dy: Any, a: Any, b: Any, *, left: str, right: str, output: str
+    ) -> tuple[Any, Any]:
+        da = db = None
+        if ctx.needs[0]:
+            da = apply(Contract, dy, b, left=output, right=right, output=left)
+        if ctx.needs[1]:
+            db = apply(Contract, a, dy, left=left, right=output, output=right)
+        return da, db
+
+
+def _aligned(x: Array, letters: str, output: str) -> Array:
+    """Return a view whose axes are those of ``output``, of length one where ``x`` has none."""
+    x = np.transpose(x, [letters.index(letter) for letter in output if letter in letters])
+    lengths = iter(x.shape)
+    return np.reshape(x, [next(lengths) if letter in letters else 1 for letter in output])
+
+
+class Diagonal(Op):
+    """The elements of ``x`` at which all axes of one letter have one index: dx = dy there, else 0.
+
+    ``letters`` names the axes of x, some of them alike; ``output`` those of y, all different.
+    """
+
+    view = True
+    fresh = True
+
+    @staticmethod
+    def forward(ctx: Node | None, x: Array, *, letters: str, output: str) -> Any:
+        return np.einsum(f"{letters}->{output}", x)
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any, *, letters: str, output: str) -> tuple[Any]:
+        shape = ctx.shape_of(0)
+        return (apply(DiagonalEmbed, dy, letters=letters, output=output, shape=shape),)
+
+
+class DiagonalEmbed(Op):
+    """Zeros of ``shape`` with ``x`` on the diagonal that `Diagonal` reads: dx = that of dy."""
+
+    @staticmethod
+    def forward(ctx: Node | None, x: Array, *, letters: str, output: str, shape: Shape) -> Array:
+        y = np.zeros(shape, x.dtype)
+        np.einsum(f"{letters}->{output}", y)[...] = x  # a view into y
+        return y
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any, *, letters: str, output: str, shape: Shape) -> tuple[Any]:
+        return (apply(Diagonal, dy, letters=letters, output=output),)
