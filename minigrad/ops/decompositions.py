@@ -14,13 +14,13 @@ import numpy as np
 from minigrad.engine import Node, Op, apply
 from minigrad.grad_mode import is_grad_enabled
 from minigrad.ops.inverses import Solve
-from minigrad.ops.matrices import as_square, blaming, transposed
+from minigrad.ops.matrices import as_divisor, as_square, blaming, transposed
 from minigrad.ops.shape import transpose
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, _wrap
 from minigrad.typing import Array
 
-__all__ = ["EighResult", "as_divisor", "cholesky", "eigh", "eigvalsh"]
+__all__ = ["EighResult", "cholesky", "eigh", "eigvalsh"]
 
 
 class HalfTriangle(Op):
@@ -102,17 +102,6 @@ def cholesky(a: Any, *, upper: bool = False) -> Tensor:
 @implements(np.linalg.cholesky)
 def _np_cholesky(a: Any, /, *, upper: bool = False) -> Tensor:
     return cholesky(a, upper=upper)
-
-
-_CLOSE = 8.0
-"""Eigenvalues or singular values count as equal if they differ by less than this, in units of
-the matrix's size times the spacing of floats at the largest: what rounding makes of equal ones."""
-
-
-def as_divisor(differences: Any, n: int, scale: Any) -> Any:
-    """Return differences of values, infinite where the values count as equal."""
-    tolerance = _CLOSE * n * float(np.finfo(differences.dtype).eps)
-    return np.where(np.abs(differences) <= tolerance * scale, np.inf, differences)
 
 
 class Eigh(Op):

@@ -11,7 +11,15 @@ from minigrad.errors import DTypeError, LinAlgError, ShapeError
 from minigrad.tensor import Tensor, as_tensor
 from minigrad.typing import Array
 
-__all__ = ["as_floating", "as_matrices", "as_square", "blaming", "transposed"]
+__all__ = [
+    "as_divisor",
+    "as_floating",
+    "as_matrices",
+    "as_square",
+    "blaming",
+    "closeness",
+    "transposed",
+]
 
 
 def as_floating(name: str, x: Any) -> Tensor:
@@ -44,6 +52,38 @@ def as_square(name: str, x: Any) -> Tensor:
 def transposed(x: Any) -> Any:
     """Return a view of an array or Tensor with its last two axes exchanged."""
     return np.swapaxes(x, -2, -1)
+
+
+_CLOSE = 8.0
+"""How far rounding moves eigenvalues or singular values, with room, in the units of `closeness`."""
+
+
+def closeness(n: int, dtype: np.dtype[Any]) -> float:
+    """Return up to which difference values count as equal, relative to the largest.
+
+    Parameters
+    ----------
+    n : int
+        The number of rows or columns, the larger one.
+    dtype : dtype
+        What the values were computed in.
+    """
+    return _CLOSE * n * float(np.finfo(dtype).eps)
+
+
+def as_divisor(differences: Any, n: int, largest: Any) -> Any:
+    """Return differences, infinite where they are those of values that count as equal.
+
+    Parameters
+    ----------
+    differences : ndarray or Tensor
+    n : int
+        As for `closeness`.
+    largest : ndarray or Tensor, broadcasts
+        The largest absolute value.
+    """
+    close = np.abs(differences) <= closeness(n, differences.dtype) * largest
+    return np.where(close, np.inf, differences)
 
 
 def blaming(name: str, fault: str, function: Callable[..., Any], x: Array, *others: Array) -> Any:

@@ -17,10 +17,11 @@ from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.axes import normalize_axes
 from minigrad.ops.elementwise import abs as absolute
 from minigrad.ops.extrema import amax, amin
-from minigrad.ops.matrices import as_floating
+from minigrad.ops.matrices import as_floating, closeness
 from minigrad.ops.reduce import _with_reduced_axes
 from minigrad.ops.reduce import sum as add_along
 from minigrad.ops.rounding import sign
+from minigrad.ops.selection import where
 from minigrad.ops.shape import movedim, unsqueeze
 from minigrad.ops.singular import svdvals
 from minigrad.registry import implements, public
@@ -197,8 +198,10 @@ def matrix_norm(
 
     Notes
     -----
-    The gradient is a subgradient where there is no derivative: as in `vector_norm` and, for "nuc",
-    2 and -2, as in `svd`. That of the nuclear norm lacks the vectors of singular values that are 0.
+    Where there is no derivative, the gradient is a subgradient: for "fro" and sums of absolute
+    values as in `vector_norm`. Singular values that count as 0 (see `minigrad.linalg.svd`) get
+    gradient 0, so that of the nuclear norm is made of the vectors of the others, and is 0 for a
+    matrix of zeros. Largest or smallest values that tie share the gradient evenly.
     """
     x = as_floating("matrix_norm", as_tensor(x, dtype))
     if ord not in _MATRIX_ORDS:
@@ -211,7 +214,7 @@ def matrix_norm(
         return _vector_norm("matrix_norm", x, 2, axes, keepdim)
     x = movedim(x, axes, (-2, -1))
     if ord in ("nuc", 2, -2):
-        values = svdvals(x)
+        values = _nonzero_svdvals(x)
         result = add_along(values, -1) if ord == "nuc" else _extreme(values, ord)
     else:
         summed = add_along(absolute(x), -1 if math.isinf(float(ord)) else -2)
@@ -221,6 +224,14 @@ def matrix_norm(
         for axis in kept:
             result = unsqueeze(result, axis)
     return result
+
+
+def _nonzero_svdvals(x: Tensor) -> Tensor:
+    """Return singular values, of which those that count as 0 get no gradient."""
+    values = svdvals(x)
+    largest = values.array[..., :1]
+    nonzero = values.array > closeness(max(x.shape[-2:]), x.dtype) * largest
+    return where(nonzero, values, values.detach())
 
 
 def _extreme(values: Tensor, ord: Any) -> Tensor:

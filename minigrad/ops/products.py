@@ -184,7 +184,7 @@ def vecdot(a: Any, b: Any, *, dim: int = -1) -> Tensor:
     return add_along(product, normalize_axis("vecdot", dim, product.ndim))
 
 
-@implements(np.linalg.vecdot)
+@implements(np.vecdot, np.linalg.vecdot)
 def _np_vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Tensor:
     return vecdot(x1, x2, dim=axis)
 

@@ -9,8 +9,7 @@ import numpy as np
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import ShapeError
 from minigrad.grad_mode import is_grad_enabled
-from minigrad.ops.decompositions import as_divisor
-from minigrad.ops.matrices import as_matrices, blaming, transposed
+from minigrad.ops.matrices import as_divisor, as_matrices, blaming, transposed
 from minigrad.ops.shape import reshape
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, _wrap
