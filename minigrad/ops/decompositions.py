@@ -178,14 +178,16 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:
 
     Notes
     -----
-    The gradient is symmetric: the one of the function of symmetric matrices. It is exact where
-    all eigenvalues differ; it grows with the inverse of their distances, and so does its rounding.
+    The gradient is symmetric: the one of the function of symmetric matrices. It is exact, at every
+    order, where all eigenvalues differ; it grows with the inverse of their distances, and so does
+    its rounding.
 
     Two of them count as equal if they differ by at most ``8 N eps`` times the largest absolute
     eigenvalue, ``eps`` being the spacing of floats at 1: by no more than rounding. What would turn
-    their eigenvectors into each other then has gradient 0. That is exact for a function that
-    depends on them through the space that they span, such as a projection onto it, and on the
-    eigenvalues through their sum. Other functions are in general not differentiable there.
+    their eigenvectors into each other then has gradient 0. The first derivative is still exact for
+    a function that depends on these vectors through the space that they span, such as a projection
+    onto it, and on these eigenvalues through their sum. Of other functions, such as ``V f(w) V^T``,
+    and of further derivatives, what belongs to the equal eigenvalues is missing.
     """
     a = as_square("eigh", a)
     if UPLO not in ("L", "U"):
@@ -221,8 +223,9 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Tensor:
 
     Notes
     -----
-    Where no gradient is recorded, no eigenvectors are computed. The first derivative is exact
-    where an eigenvalue is simple; of equal ones, their sum is differentiable, they are not.
+    Where no gradient is recorded, no eigenvectors are computed. The gradient is exact, at every
+    order, where all eigenvalues differ. Equal ones are not differentiable, but their sum is: its
+    first and second derivatives are exact.
     """
     a = as_square("eigvalsh", a)
     if UPLO not in ("L", "U") or (a.requires_grad and is_grad_enabled()):

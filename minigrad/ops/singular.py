@@ -116,10 +116,10 @@ def svd(a: Any, full_matrices: bool = True) -> SVDResult:
 
     Notes
     -----
-    The gradient is exact where singular values differ and none is 0 (one may be, of a square
-    matrix, for functions of the values alone). They count as equal, or as 0, if it is by at most
-    ``8 max(M, N) eps`` times the largest; what would turn their vectors into each other, or into
-    the space beyond, then has gradient 0, as in `eigh`.
+    The gradient is exact, at every order, where all singular values differ and none is 0. They
+    count as equal, or as 0, if it is by at most ``8 max(M, N) eps`` times the largest, ``eps``
+    being the spacing of floats at 1. What would turn their vectors into each other, or into the
+    space beyond, then has gradient 0, as in `eigh`, with the same consequences.
     """
     a = as_matrices("svd", a)
     m, n = a.shape[-2:]
