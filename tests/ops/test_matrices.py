@@ -196,7 +196,7 @@ def test_rounding_does_not_make_equal_eigenvalues_differ() -> None:
     for dtype, bound in ((np.float64, 1e-12), (np.float32, 1e-4)):
         leaf = Tensor(with_eigenvalues([1.0, 1.0, 1.0, 3.0]).astype(dtype), requires_grad=True)
         v = linalg.eigh(leaf).eigenvectors[:, :3]
-        weights = np.random.default_rng(0).normal(size=(4, 4)).astype(dtype)
+        weights: Any = np.random.default_rng(0).normal(size=(4, 4)).astype(dtype)
         (v @ v.mT * weights).sum().backward()
         assert leaf.grad is not None
         p: Any = np.asarray(v.detach() @ v.detach().mT, np.float64)
