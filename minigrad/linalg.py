@@ -26,8 +26,8 @@ from minigrad.ops.linalg import matmul
 from minigrad.ops.matrix_products import multi_dot
 from minigrad.ops.norms import linalg_norm as norm
 from minigrad.ops.norms import matrix_norm, vector_norm
-from minigrad.ops.products import cross, vecdot
 from minigrad.ops.singular import SVDResult, svd, svdvals
+from minigrad.ops.tensor_products import cross, vecdot
 
 __all__ = [
     "EighResult",

@@ -149,13 +149,6 @@ from minigrad.ops.power import (
     sqrt,
     square,
 )
-from minigrad.ops.products import (
-    cross,
-    inner,
-    kron,
-    tensordot,
-    vdot,
-)
 from minigrad.ops.promotion import (
     result_type,
 )
@@ -208,6 +201,13 @@ from minigrad.ops.softmax import (
     log_softmax,
     logaddexp,
     softmax,
+)
+from minigrad.ops.tensor_products import (
+    cross,
+    inner,
+    kron,
+    tensordot,
+    vdot,
 )
 from minigrad.ops.trigonometry import (
     acos,

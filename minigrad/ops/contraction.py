@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.engine import Node, Op, apply
 from minigrad.typing import Array, Shape
 
-__all__ = ["Contract", "Diagonal", "DiagonalEmbed"]
+__all__ = ["Contract", "PutDiagonal", "TakeDiagonal"]
 
 
 class Contract(Op):
@@ -67,7 +67,7 @@ def _aligned(x: Array, letters: str, output: str) -> Array:
     return np.reshape(x, [next(lengths) if letter in letters else 1 for letter in output])
 
 
-class Diagonal(Op):
+class TakeDiagonal(Op):
     """The elements of ``x`` at which all axes of one letter have one index: dx = dy there, else 0.
 
     ``letters`` names the axes of x, some of them alike; ``output`` those of y, all different.
@@ -83,11 +83,11 @@ class Diagonal(Op):
     @staticmethod
     def backward(ctx: Node, dy: Any, *, letters: str, output: str) -> tuple[Any]:
         shape = ctx.shape_of(0)
-        return (apply(DiagonalEmbed, dy, letters=letters, output=output, shape=shape),)
+        return (apply(PutDiagonal, dy, letters=letters, output=output, shape=shape),)
 
 
-class DiagonalEmbed(Op):
-    """Zeros of ``shape`` with ``x`` on the diagonal that `Diagonal` reads: dx = that of dy."""
+class PutDiagonal(Op):
+    """Zeros of ``shape`` with ``x`` on the diagonal that `TakeDiagonal` reads: dx = that of dy."""
 
     @staticmethod
     def forward(ctx: Node | None, x: Array, *, letters: str, output: str, shape: Shape) -> Array:
@@ -97,4 +97,4 @@ class DiagonalEmbed(Op):
 
     @staticmethod
     def backward(ctx: Node, dy: Any, *, letters: str, output: str, shape: Shape) -> tuple[Any]:
-        return (apply(Diagonal, dy, letters=letters, output=output),)
+        return (apply(TakeDiagonal, dy, letters=letters, output=output),)

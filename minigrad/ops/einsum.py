@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad.engine import apply
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.ops.contraction import Contract, Diagonal
+from minigrad.ops.contraction import Contract, TakeDiagonal
 from minigrad.ops.promotion import cast, result_type
 from minigrad.ops.reduce import sum as add_along
 from minigrad.ops.shape import permute, reshape
@@ -159,7 +159,7 @@ def _simplify(
         kept = "".join(dict.fromkeys(term))
         if kept != term:
             _check_diagonal(equation, position, term, tensors[position].shape)
-            tensors[position] = apply(Diagonal, tensors[position], letters=term, output=kept)
+            tensors[position] = apply(TakeDiagonal, tensors[position], letters=term, output=kept)
             terms[position] = kept
     lengths = _lengths(equation, terms, tensors)
     for position, term in enumerate(terms):

@@ -9,7 +9,7 @@ import numpy as np
 import minigrad as mg
 from minigrad.engine import apply
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.ops.contraction import Contract, Diagonal, DiagonalEmbed
+from minigrad.ops.contraction import Contract, PutDiagonal, TakeDiagonal
 from minigrad.tensor import Tensor
 from minigrad.typing import Array, Shape
 from tests.cases import BadInput, Case
@@ -72,7 +72,7 @@ def contract(a: Tensor, b: Tensor, **letters: str) -> Any:
 
 
 def diagonal_embed(x: Tensor, **kwargs: Any) -> Any:
-    return apply(DiagonalEmbed, x, **kwargs)
+    return apply(PutDiagonal, x, **kwargs)
 
 
 def reference_diagonal_embed(x: Array, *, letters: str, output: str, shape: Shape) -> Array:
@@ -140,7 +140,7 @@ CASES = [
         for equation, shapes in MANY
     ),
     *(
-        Case(Diagonal, mg.einsum, normals(equation, shape), np.einsum, id=equation)
+        Case(TakeDiagonal, mg.einsum, normals(equation, shape), np.einsum, id=equation)
         for equation, shape in SINGLE
     ),
     *(
@@ -164,7 +164,7 @@ CASES = [
         id="as an op",
     ),
     Case(
-        DiagonalEmbed,
+        PutDiagonal,
         diagonal_embed,
         lambda rng: (rng.normal(size=(2, 3)),),
         reference_diagonal_embed,

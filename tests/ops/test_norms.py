@@ -46,6 +46,17 @@ def test_an_even_norm_is_smooth_where_one_element_is_zero(p: int, order: int) ->
     gradgradcheck(lambda t: mg.linalg.vector_norm(t, p), x, order=order)
 
 
+def test_the_fourth_derivative_of_the_fourth_norm_at_a_zero() -> None:
+    """With ``y = (x**4 + 1)**(1/4)``, it is 24/4 at x = 0: there is no kink to be left out."""
+    x = mg.tensor([0.0, 1.0], dtype=np.float64, requires_grad=True)
+    y = mg.linalg.vector_norm(x, 4)
+    for _ in range(4):
+        (slope,) = mg.grad(y, x, create_graph=True)
+        assert slope is not None
+        y = slope[0]
+    np.testing.assert_allclose(y.item(), 6.0, rtol=TOLERANCE)
+
+
 @pytest.mark.parametrize("p", [1.5, 2, 3, 2.5, -1, 0.5])
 @pytest.mark.parametrize("order", [2, 3])
 def test_every_order(p: float, order: int) -> None:
@@ -81,6 +92,13 @@ def test_huge_and_tiny_values(scale: float, p: float) -> None:
     np.testing.assert_allclose(
         gradient(x * scale, ord=p, dim=1), gradient(x, ord=p, dim=1), rtol=tolerance
     )
+
+
+def test_huge_and_tiny_values_together() -> None:
+    """The largest decides a norm of positive order, the smallest one of negative order."""
+    for p, desired in ((2, 1e200), (3, 1e200), (-2, 1e-200), (-1.5, 1e-200)):
+        y = mg.linalg.vector_norm(np.array([1e200, 1e-200]), p)
+        np.testing.assert_allclose(y.item(), desired, rtol=TOLERANCE)
 
 
 def test_huge_and_tiny_values_of_float32() -> None:

@@ -11,7 +11,7 @@ from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.contraction import Contract
 from minigrad.ops.elementwise import Mul
 from minigrad.ops.linalg import MatMul
-from minigrad.ops.products import Cross
+from minigrad.ops.tensor_products import Cross
 from minigrad.typing import Array
 from tests.cases import BadInput, Case
 from tests.cases.linalg import normals
