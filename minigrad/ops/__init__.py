@@ -194,9 +194,6 @@ from minigrad.ops.shape import (
     transpose,
     unsqueeze,
 )
-from minigrad.ops.singular import (
-    svd,
-)
 from minigrad.ops.softmax import (
     log_softmax,
     logaddexp,
@@ -395,7 +392,6 @@ __all__ = [
     "sub",
     "subtract",
     "sum",
-    "svd",
     "swapaxes",
     "take",
     "tan",

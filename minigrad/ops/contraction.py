@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,27 +27,21 @@ class Contract(Op):
 
     @staticmethod
     def forward(ctx: Node | None, a: Array, b: Array, *, left: str, right: str, output: str) -> Any:
-        batch = [letter for letter in output if letter in left and letter in right]
-        summed = [letter for letter in left if letter in right and letter not in output]
-        rows = [letter for letter in left if letter not in right]
-        columns = [letter for letter in right if letter not in left]
-        if not summed:
+        layout = _layout(left, right, output)
+        if not layout.summed:
             return np.multiply(_aligned(a, left, output), _aligned(b, right, output))
-        if batch and not rows and not columns:  # a stack of products of vectors
+        if layout.batch and not layout.rows and not layout.columns:  # a stack of inner products
             return np.einsum(f"{left},{right}->{output}", a, b)
         # Else a matrix product, or a stack of them, whose axes are groups of ours.
-        a = np.transpose(a, [left.index(letter) for letter in [*batch, *rows, *summed]])
-        b = np.transpose(b, [right.index(letter) for letter in [*batch, *summed, *columns]])
-        stack, inner = a.shape[: len(batch)], b.shape[len(batch) : len(batch) + len(summed)]
-        outer_a = a.shape[len(batch) : len(batch) + len(rows)]
-        outer_b = b.shape[len(batch) + len(summed) :]
+        a, b = np.transpose(a, layout.order_a), np.transpose(b, layout.order_b)
+        stack, rows = a.shape[: layout.batch], a.shape[layout.batch : -layout.summed]
+        summed, columns = a.shape[-layout.summed :], b.shape[layout.batch + layout.summed :]
+        k = math.prod(summed)
         product = np.matmul(
-            np.reshape(a, (*stack, math.prod(outer_a), math.prod(inner))),
-            np.reshape(b, (*stack, math.prod(inner), math.prod(outer_b))),
+            np.reshape(a, (*stack, math.prod(rows), k)),
+            np.reshape(b, (*stack, k, math.prod(columns))),
         )
-        product = np.reshape(product, (*stack, *outer_a, *outer_b))
-        order = [*batch, *rows, *columns]
-        return np.transpose(product, [order.index(letter) for letter in output])
+        return np.transpose(np.reshape(product, (*stack, *rows, *columns)), layout.order_y)
 
     @staticmethod
     def backward(
@@ -58,6 +53,36 @@ class Contract(Op):
         if ctx.needs[1]:
             db = apply(Contract, a, dy, left=left, right=output, output=right)
         return da, db
+
+
+class _Layout(NamedTuple):
+    """How many axes each group of a contraction has, and the order that puts them together."""
+
+    batch: int
+    rows: int
+    columns: int
+    summed: int
+    order_a: Shape
+    order_b: Shape
+    order_y: Shape
+
+
+@functools.lru_cache(maxsize=512)
+def _layout(left: str, right: str, output: str) -> _Layout:
+    batch = [letter for letter in output if letter in left and letter in right]
+    summed = [letter for letter in left if letter in right and letter not in output]
+    rows = [letter for letter in left if letter not in right]
+    columns = [letter for letter in right if letter not in left]
+    made = [*batch, *rows, *columns]
+    return _Layout(
+        len(batch),
+        len(rows),
+        len(columns),
+        len(summed),
+        tuple([left.index(letter) for letter in [*batch, *rows, *summed]]),
+        tuple([right.index(letter) for letter in [*batch, *summed, *columns]]),
+        tuple([made.index(letter) for letter in output]),
+    )
 
 
 def _aligned(x: Array, letters: str, output: str) -> Array:

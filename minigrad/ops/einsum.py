@@ -7,6 +7,7 @@ operand alone has is summed. What remains are contractions of two operands at a 
 
 from __future__ import annotations
 
+import functools
 import operator
 import string
 from collections import Counter
@@ -22,6 +23,7 @@ from minigrad.ops.reduce import sum as add_along
 from minigrad.ops.shape import permute, reshape
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, as_tensor
+from minigrad.typing import Shape
 
 __all__ = ["einsum"]
 
@@ -82,8 +84,8 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     tensors = [as_tensor(operand, dtype) for operand in operands]
     if dtype is not None and dtype.kind == "b":
         raise DTypeError("einsum of booleans: expected numbers; convert with .long() or .float()")
-    terms, output = _parse(equation, [tensor.ndim for tensor in tensors])
-    return _contract_all(*_simplify(equation, terms, output, tensors), output)
+    terms, output = _parse(equation, tuple([tensor.ndim for tensor in tensors]))
+    return _contract_all(*_simplify(equation, list(terms), output, tensors), output)
 
 
 def _from_sublists(arguments: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
@@ -108,7 +110,8 @@ def _term(sublist: Any) -> str:
         ) from None
 
 
-def _parse(equation: str, ranks: list[int]) -> tuple[list[str], str]:
+@functools.lru_cache(maxsize=512)
+def _parse(equation: str, ranks: Shape) -> tuple[tuple[str, ...], str]:
     """Return the letters of each operand and of the output, ellipses written out."""
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
@@ -148,7 +151,7 @@ def _parse(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     for term, rank in zip(terms, ranks, strict=True):
         own = rank - len(term.replace("...", ""))
         written.append(term.replace("...", ellipsis[longest - own :]))  # aligned from the last
-    return written, right.replace("...", ellipsis)
+    return tuple(written), right.replace("...", ellipsis)
 
 
 def _simplify(
@@ -178,7 +181,7 @@ def _simplify(
     return terms, tensors
 
 
-def _check_diagonal(equation: str, position: int, term: str, shape: tuple[int, ...]) -> None:
+def _check_diagonal(equation: str, position: int, term: str, shape: Shape) -> None:
     for letter in term:
         sizes = {size for c, size in zip(term, shape, strict=True) if c == letter}
         if len(sizes) > 1:
@@ -210,7 +213,8 @@ def _lengths(equation: str, terms: list[str], tensors: list[Tensor]) -> dict[str
 
 def _contract_all(terms: list[str], tensors: list[Tensor], output: str) -> Tensor:
     """Contract two operands at a time until one is left."""
-    for chosen in _path(terms, tensors, output):
+    shapes = tuple([tensor.shape for tensor in tensors])
+    for chosen in _path(tuple(terms), shapes, output):
         picked = sorted(chosen, reverse=True)
         group = [(terms.pop(i), tensors.pop(i)) for i in picked]
         term, tensor = group.pop()
@@ -230,13 +234,14 @@ def _contract_all(terms: list[str], tensors: list[Tensor], output: str) -> Tenso
     return permute(tensors[0], [terms[0].index(letter) for letter in output])
 
 
-def _path(terms: list[str], tensors: list[Tensor], output: str) -> list[tuple[int, ...]]:
+@functools.lru_cache(maxsize=512)
+def _path(terms: tuple[str, ...], shapes: tuple[Shape, ...], output: str) -> tuple[Shape, ...]:
     """Return the positions of the operands that are contracted in each step."""
     if len(terms) < 3:
-        return [(0, 1)] if len(terms) == 2 else []
-    arrays = [tensor.array for tensor in tensors]
+        return ((0, 1),) if len(terms) == 2 else ()
+    arrays = [np.broadcast_to(0.0, shape) for shape in shapes]  # without elements of their own
     path = np.einsum_path(f"{','.join(terms)}->{output}", *arrays, optimize="greedy")[0]
-    return path[1:]  # after the word "einsum_path"
+    return tuple(path[1:])  # after the word "einsum_path"
 
 
 def contract(a: Tensor, b: Tensor, left: str, right: str, output: str) -> Tensor:

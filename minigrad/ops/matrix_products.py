@@ -13,6 +13,7 @@ from minigrad.ops.axes import broadcast_shapes
 from minigrad.ops.elementwise import add, mul
 from minigrad.ops.linalg import matmul
 from minigrad.ops.promotion import promote
+from minigrad.ops.shape import transpose
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, as_tensor
 
@@ -224,3 +225,13 @@ def _best_splits(sizes: list[int]) -> dict[tuple[int, int], int]:
 @implements(np.linalg.multi_dot)
 def _np_multi_dot(arrays: Sequence[Any]) -> Tensor:
     return multi_dot(arrays)
+
+
+@implements(np.linalg.matmul)
+def _np_linalg_matmul(x1: Any, x2: Any, /) -> Tensor:
+    return matmul(x1, x2)
+
+
+@implements(np.linalg.matrix_transpose)
+def _np_linalg_matrix_transpose(x: Any, /) -> Tensor:
+    return transpose(x, -2, -1)
