@@ -42,6 +42,7 @@ from minigrad.tensor import Tensor, as_tensor
 if TYPE_CHECKING:
     from minigrad import data as data
     from minigrad import kernels as kernels
+    from minigrad import linalg as linalg
     from minigrad import models as models
     from minigrad import nn as nn
     from minigrad import optim as optim
@@ -98,7 +99,7 @@ int32 = np.dtype(np.int32)
 int64 = np.dtype(np.int64)
 uint8 = np.dtype(np.uint8)
 
-_SUBMODULES = ("data", "kernels", "models", "nn", "optim", "testing", "train")
+_SUBMODULES = ("data", "kernels", "linalg", "models", "nn", "optim", "testing", "train")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,12 +5,15 @@ Each one derives from the built-in exception that a NumPy or PyTorch user would 
 where it is not obvious, what to do.
 """
 
+import numpy as np
+
 __all__ = [
     "AutogradError",
     "CheckpointError",
     "DTypeError",
     "DeviceError",
     "FormatError",
+    "LinAlgError",
     "MinigradError",
     "ShapeError",
 ]
@@ -34,6 +37,13 @@ class DeviceError(MinigradError, RuntimeError):
 
 class AutogradError(MinigradError, RuntimeError):
     """The graph cannot be recorded or differentiated as asked."""
+
+
+class LinAlgError(MinigradError, np.linalg.LinAlgError):
+    """A matrix is singular, not positive definite, or beyond what an iteration can do.
+
+    It is also NumPy's error of this name, which is a ValueError.
+    """
 
 
 class FormatError(MinigradError, ValueError):

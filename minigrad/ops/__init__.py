@@ -37,6 +37,12 @@ from minigrad.ops.comparison import (
 from minigrad.ops.copying import (
     clone,
 )
+from minigrad.ops.decompositions import (
+    cholesky,
+)
+from minigrad.ops.einsum import (
+    einsum,
+)
 from minigrad.ops.elementwise import (
     abs,
     absolute,
@@ -80,6 +86,13 @@ from minigrad.ops.index import (
     index_select,
     take,
 )
+from minigrad.ops.inverses import (
+    det,
+    inverse,
+    logdet,
+    matrix_power,
+    slogdet,
+)
 from minigrad.ops.joining import (
     cat,
     chunk,
@@ -112,10 +125,21 @@ from minigrad.ops.math import (
     log2,
     log10,
 )
+from minigrad.ops.matrix_products import (
+    addmm,
+    addmv,
+    baddbmm,
+    bmm,
+    mm,
+    mv,
+)
 from minigrad.ops.norm import (
     BatchNormOutput,
     batch_norm_eval,
     batch_norm_train,
+)
+from minigrad.ops.norms import (
+    norm,
 )
 from minigrad.ops.power import (
     cbrt,
@@ -175,6 +199,13 @@ from minigrad.ops.softmax import (
     logaddexp,
     softmax,
 )
+from minigrad.ops.tensor_products import (
+    cross,
+    inner,
+    kron,
+    tensordot,
+    vdot,
+)
 from minigrad.ops.trigonometry import (
     acos,
     acosh,
@@ -209,6 +240,8 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "addmm",
+    "addmv",
     "all",
     "amax",
     "amin",
@@ -227,6 +260,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "baddbmm",
     "batch_norm_eval",
     "batch_norm_train",
     "binary_cross_entropy_with_logits",
@@ -234,10 +268,12 @@ __all__ = [
     "bitwise_not",
     "bitwise_or",
     "bitwise_xor",
+    "bmm",
     "broadcast_to",
     "cat",
     "cbrt",
     "ceil",
+    "cholesky",
     "chunk",
     "clamp",
     "clip",
@@ -247,12 +283,15 @@ __all__ = [
     "cos",
     "cosh",
     "count_nonzero",
+    "cross",
     "cross_entropy",
     "deg2rad",
+    "det",
     "div",
     "divide",
     "dot",
     "dropout",
+    "einsum",
     "elu",
     "embedding",
     "empty_like",
@@ -280,9 +319,12 @@ __all__ = [
     "huber_loss",
     "hypot",
     "index_select",
+    "inner",
+    "inverse",
     "isfinite",
     "isinf",
     "isnan",
+    "kron",
     "l1_loss",
     "le",
     "leaky_relu",
@@ -295,25 +337,30 @@ __all__ = [
     "log10",
     "log_softmax",
     "logaddexp",
+    "logdet",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
     "lt",
     "matmul",
+    "matrix_power",
     "max",
     "maximum",
     "mean",
     "min",
     "minimum",
+    "mm",
     "movedim",
     "mse_loss",
     "mul",
     "multiply",
+    "mv",
     "ne",
     "neg",
     "negative",
     "nll_loss",
+    "norm",
     "not_equal",
     "ones_like",
     "permute",
@@ -333,6 +380,7 @@ __all__ = [
     "silu",
     "sin",
     "sinh",
+    "slogdet",
     "softmax",
     "softplus",
     "split",
@@ -348,12 +396,14 @@ __all__ = [
     "take",
     "tan",
     "tanh",
+    "tensordot",
     "transpose",
     "true_divide",
     "trunc",
     "unbind",
     "unsqueeze",
     "var",
+    "vdot",
     "vstack",
     "where",
     "zeros_like",
