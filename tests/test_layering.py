@@ -23,6 +23,7 @@ LAYERS = (
         "device",
         "engine",
         "grad_mode",
+        "methods",
         "operators",
         "random",
         "registry",
