@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -96,13 +97,17 @@ def nan_to_num(
     -------
     Tensor like ``x``
     """
-    x = as_tensor(x)
-    if x.dtype.kind != "f":
-        return x
-    limits = np.finfo(x.dtype)
-    x = where(x == np.inf, assignable(limits.max if posinf is None else posinf, x.dtype), x)
-    x = where(x == -np.inf, assignable(limits.min if neginf is None else neginf, x.dtype), x)
-    return where(isnan(x), assignable(nan, x.dtype), x)
+    tensor = as_tensor(x)
+    if tensor.dtype.kind != "f":
+        return tensor
+    limits = np.finfo(tensor.dtype)
+    for replaced, number in (
+        (tensor == np.inf, limits.max if posinf is None else posinf),
+        (tensor == -np.inf, limits.min if neginf is None else neginf),
+        (isnan(tensor), nan),
+    ):
+        tensor = where(replaced, assignable(number, tensor.dtype), tensor)
+    return tensor
 
 
 @implements(np.nan_to_num)
@@ -164,11 +169,9 @@ def nanmean(x: Any, dim: Axis = None, keepdim: bool = False, *, dtype: DTypeLike
     x = as_tensor(x, dtype)
     if x.dtype.kind != "f":
         return mean(x, dim, keepdim)  # which says why not
-    present = ~isnan(x)
     total = sum_(_without_nan(x), dim, keepdim)
-    count = sum_(present, dim, keepdim)
-    with np.errstate(invalid="ignore"):
-        return div(total, count)
+    count = sum_(~isnan(x), dim, keepdim).array
+    return div(total, assignable(np.where(count == 0, math.nan, count), x.dtype))
 
 
 @implements(np.nanmean)

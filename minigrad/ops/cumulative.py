@@ -215,7 +215,8 @@ class Logcumsumexp(Op):
 
     @staticmethod
     def forward(ctx: Node | None, x: Array, *, dim: int) -> Array:
-        return np.logaddexp.accumulate(x, axis=dim)
+        with np.errstate(over="ignore"):  # differences of neighbours that become infinite
+            return np.logaddexp.accumulate(x, axis=dim)
 
     @staticmethod
     def backward(ctx: Node, dy: Any, x: Any, y: Any, *, dim: int) -> tuple[Any]:
@@ -318,18 +319,18 @@ def diff(x: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = N
     ValueError
         If ``n`` is negative.
     """
-    x = as_tensor(x)
-    axis = normalize_axis("diff", dim, x.ndim)
+    tensor = as_tensor(x)
+    axis = normalize_axis("diff", dim, tensor.ndim)
     if n < 0:
         raise ValueError(f"diff: n must be 0 or more, got {n}")
-    parts = [part for part in (prepend, x, append) if part is not None]
+    parts = [part for part in (prepend, tensor, append) if part is not None]
     if len(parts) > 1:
-        x = cat(parts, axis)
+        tensor = cat(parts, axis)
     before = (slice(None),) * axis
     for _ in range(n):
-        later, earlier = x[(*before, slice(1, None))], x[(*before, slice(-1))]
-        x = later != earlier if x.dtype.kind == "b" else later - earlier
-    return x
+        later, earlier = tensor[(*before, slice(1, None))], tensor[(*before, slice(-1))]
+        tensor = later != earlier if tensor.dtype.kind == "b" else later - earlier
+    return tensor
 
 
 @implements(np.diff)

@@ -252,7 +252,8 @@ def triu(x: Any, diagonal: int = 0) -> Tensor:
 def _triangle(name: str, x: Tensor, diagonal: int, *, lower: bool) -> Tensor:
     if x.ndim < 2:
         raise ShapeError(f"{name}: expected a matrix or a stack of them, got shape {x.shape}")
-    kept = np.tri(*x.shape[-2:], diagonal, dtype=bool)
+    rows, columns = x.shape[-2:]
+    kept = np.tri(rows, columns, diagonal, dtype=bool)
     result: Tensor = apply(Where, kept if lower else ~kept, x, x.dtype.type(0))
     return result
 

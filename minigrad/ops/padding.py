@@ -25,7 +25,7 @@ __all__ = ["Pad", "pad"]
 Widths: TypeAlias = tuple[tuple[int, int], ...]
 """For each axis, how many elements go before and after."""
 
-_INDEX_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+_INDEX_MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 """PyTorch's modes that read elements, and what NumPy calls them."""
 
 
@@ -151,12 +151,13 @@ def _constant(x: Tensor, widths: Sequence[tuple[int, int]], value: Any) -> Tenso
     return result
 
 
-def _read_around(x: Tensor, widths: Sequence[tuple[int, int]], mode: str) -> Tensor:
+def _read_around(x: Tensor, widths: Sequence[tuple[int, int]], mode: Any) -> Tensor:
     """Read, along each padded axis, the elements that NumPy's mode would repeat."""
     start = x
     for axis, (before, after) in enumerate(widths):
         if before or after:
-            grown = np.pad(np.arange(start.shape[axis]), (max(before, 0), max(after, 0)), mode)
+            widths_of_axis = (max(before, 0), max(after, 0))
+            grown = np.pad(np.arange(start.shape[axis]), widths_of_axis, mode)
             kept = slice(max(-before, 0), len(grown) - max(-after, 0))
             x = index_select(x, axis, grown[kept])
     return clone(x) if x is start else x

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -134,7 +134,7 @@ def searchsorted(
     if side not in (None, "left", "right") or (right and side == "left"):
         raise ValueError(f"searchsorted: expected side left or right, got {side!r}, right={right}")
     sequence, wanted = as_tensor(sorted_sequence).array, as_tensor(values).array
-    where = "right" if right or side == "right" else "left"
+    where: Literal["left", "right"] = "right" if right or side == "right" else "left"
     if sequence.ndim == 1:
         return _wrap(np.asarray(np.searchsorted(sequence, wanted, where)))
     if sequence.ndim == 0 or sequence.shape[:-1] != wanted.shape[:-1] or wanted.ndim == 0:

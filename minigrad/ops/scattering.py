@@ -13,11 +13,14 @@ from minigrad.engine import apply
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.axes import broadcast_shapes, normalize_axis
 from minigrad.ops.broadcasting import apply_broadcasting
+from minigrad.ops.elementwise import add
 from minigrad.ops.expansion import broadcast_to
 from minigrad.ops.gathering import _check_along, _np_take_along_axis
-from minigrad.ops.index import IndexPut, Key, ScatterAdd, index
+from minigrad.ops.index import IndexPut, Key, ScatterAdd
+from minigrad.ops.index import index as index_
 from minigrad.ops.promotion import assignable, promote
 from minigrad.ops.selection import Where
+from minigrad.ops.shape import reshape
 from minigrad.registry import public
 from minigrad.tensor import Tensor, as_tensor
 from minigrad.typing import Array
@@ -134,12 +137,12 @@ def index_add(x: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) ->
     IndexError
         If an index is out of range.
     """
-    x, source = promote(as_tensor(x), as_tensor(source))
-    axis, places = _slices_at("index_add", x, dim, index)
-    _check_slices("index_add", x, axis, places, source)
+    base, source = promote(as_tensor(x), as_tensor(source))
+    axis, places = _slices_at("index_add", base, dim, index)
+    _check_slices("index_add", base, axis, places, source)
     key = Key((*(slice(None),) * axis, places), True)
-    added: Tensor = apply(ScatterAdd, source, index=key, shape=x.shape)
-    return x + (added if alpha == 1 else added * alpha)
+    added: Tensor = apply(ScatterAdd, source, index=key, shape=base.shape)
+    return add(base, added if alpha == 1 else added * alpha)
 
 
 @public
@@ -237,7 +240,8 @@ def masked_select(x: Any, mask: Any) -> Tensor:
     shape = broadcast_shapes(x.shape, mask.shape)
     if shape is None:
         raise ShapeError(f"masked_select: shapes {x.shape} and {mask.shape} do not broadcast")
-    return index(broadcast_to(x, shape), np.broadcast_to(mask.array, shape)).reshape(-1)
+    result: Tensor = index_(broadcast_to(x, shape), np.broadcast_to(mask.array, shape))
+    return reshape(result, -1)
 
 
 @public
@@ -271,10 +275,10 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Tensor:
 
 
 def _boolean(name: str, mask: Any) -> Tensor:
-    mask = as_tensor(mask)
-    if mask.dtype.kind != "b":
-        raise DTypeError(f"{name}: the mask must be boolean, got {mask.dtype}; compare first")
-    return mask
+    chosen = as_tensor(mask)
+    if chosen.dtype.kind != "b":
+        raise DTypeError(f"{name}: the mask must be boolean, got {chosen.dtype}; compare first")
+    return chosen
 
 
 @public
@@ -302,4 +306,6 @@ def take_along_dim(x: Any, indices: Any, dim: int | None = None) -> Tensor:
     IndexError
         If an index is out of range.
     """
-    return _np_take_along_axis(x, as_tensor(indices).reshape(-1) if dim is None else indices, dim)
+    places = reshape(indices, -1) if dim is None else indices
+    result: Tensor = _np_take_along_axis(x, places, dim)
+    return result

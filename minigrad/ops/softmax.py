@@ -133,7 +133,8 @@ class Logsumexp(Op):
     def forward(ctx: Node | None, x: Array, *, dim: Shape | None, keepdim: bool) -> Any:
         largest = np.maximum.reduce(x, axis=dim, keepdims=True, initial=-np.inf)
         largest = np.where(np.isfinite(largest), largest, x.dtype.type(0))  # inf - inf is NaN
-        with np.errstate(divide="ignore"):  # the logarithm of 0: all are -inf, or there are none
+        # Infinite: x - largest, exp(x) beside inf. The logarithm of 0: all are -inf, or none are.
+        with np.errstate(over="ignore", divide="ignore"):
             y = np.log(_add_along(np.exp(x - largest), axis=dim, keepdims=True)) + largest
         return y if keepdim else np.squeeze(y, dim)
 

@@ -16,6 +16,7 @@ from minigrad.ops.joining import flip
 from minigrad.ops.shape import reshape, transpose
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, as_tensor
+from minigrad.typing import Shape
 
 __all__ = [
     "atleast_1d",
@@ -111,7 +112,8 @@ def select(x: Any, dim: int, index: int) -> Tensor:
             f"select: index must be from {-length} to {length - 1}, for dim {axis} of length "
             f"{length}, got {index}"
         )
-    return x[(*(slice(None),) * axis, int(index))]
+    result: Tensor = x[(*(slice(None),) * axis, int(index))]
+    return result
 
 
 @public
@@ -144,7 +146,8 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Tensor:
         raise ShapeError(
             f"narrow: dim {axis} of length {size} has no {length} slices from {start} on"
         )
-    return x[(*(slice(None),) * axis, slice(first, first + length))]
+    result: Tensor = x[(*(slice(None),) * axis, slice(first, first + length))]
+    return result
 
 
 @public
@@ -197,7 +200,7 @@ def rot90(x: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     first, second = axes
     turns = k % 4
     if turns == 0:
-        return x[...]
+        return flip(x, ())
     if turns == 2:
         return flip(x, axes)
     return flip(transpose(x, first, second), first if turns == 1 else second)
@@ -266,7 +269,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
         If the shapes do not broadcast.
     """
     parts = [as_tensor(tensor) for tensor in tensors]
-    shape: tuple[int, ...] | None = ()
+    shape: Shape = ()
     for part in parts:
         wider = broadcast_shapes(shape, part.shape)
         if wider is None:
