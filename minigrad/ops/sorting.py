@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.engine import apply
+from minigrad.engine import Node, Op, apply
 from minigrad.errors import ShapeError
 from minigrad.ops.axes import normalize_axes, normalize_axis
-from minigrad.ops.extrema import ValuesAndIndices
+from minigrad.ops.extrema import ValuesAndIndices, _shared_by_ties
 from minigrad.ops.gathering import Gather
 from minigrad.ops.promotion import as_float
 from minigrad.ops.shape import movedim, reshape, squeeze
@@ -22,7 +22,7 @@ from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, _wrap, as_tensor
 from minigrad.typing import Array, Axis
 
-__all__ = ["argsort", "kthvalue", "median", "msort", "sort", "topk"]
+__all__ = ["Median", "argsort", "kthvalue", "median", "msort", "sort", "topk"]
 
 
 def _order(x: Array, axis: int, descending: bool) -> Array:
@@ -198,6 +198,34 @@ def kthvalue(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndI
     return pair if keepdim and as_tensor(x).ndim else _without(pair, axis)
 
 
+class Median(Op):
+    """The lower median of all elements: dx = dy there, shared evenly by those that tie."""
+
+    saves = (0, "y")
+    fresh = True
+
+    @staticmethod
+    def forward(ctx: Node | None, x: Array) -> Any:
+        flat = x.reshape(-1)
+        return flat[_middle(flat, 0)[0]]
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any, x: Any, y: Any) -> tuple[Any]:
+        return (_shared_by_ties(dy, x, y, None),)
+
+
+def _middle(x: Array, axis: int) -> Array:
+    """Return the index of the lower median, or of the first NaN; the axis has length one."""
+    place = (x.shape[axis] - 1) // 2
+    order = _order(x, axis, False)
+    middle = order[(*(slice(None),) * axis, slice(place, place + 1))]
+    nan = np.isnan(x)
+    if not nan.any():
+        return middle
+    first = np.argmax(nan, axis=axis, keepdims=True)
+    return np.where(nan.any(axis=axis, keepdims=True), first, middle)
+
+
 @public
 def median(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     """Return the median, of an even number of elements the lower of the two in the middle.
@@ -213,8 +241,9 @@ def median(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     Returns
     -------
     Tensor or ValuesAndIndices
-        Without ``dim``, a Tensor of rank 0; with it, values and indices. The gradient goes to the
-        one element that was chosen, also where others are equal to it. NaN if an element is.
+        Without ``dim``, a Tensor of rank 0, whose gradient elements that tie share evenly. With
+        it, values and indices; the gradient of a value goes to the element at its index, where
+        those that tie count in their order. NaN if an element is.
 
     Raises
     ------
@@ -232,21 +261,16 @@ def median(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     tensor(2.)
     """
     if dim is None:
-        return median(reshape(x, -1), 0).values
+        x = as_tensor(x)
+        if x.array.size == 0:
+            raise ShapeError(f"median: shape {x.shape} has no elements; expected one or more")
+        return apply(Median, x)
     tensor, axis = _with_axis("median", x, dim)
-    length = tensor.shape[axis]
-    if length == 0:
+    if tensor.shape[axis] == 0:
         raise ShapeError(
             f"median: shape {tensor.shape} has no elements along dim {axis}; expected one or more"
         )
-    order = _order(tensor.array, axis, False)
-    ahead = (slice(None),) * axis
-    middle = order[(*ahead, slice((length - 1) // 2, (length - 1) // 2 + 1))]
-    nan = np.isnan(tensor.array)
-    if nan.any():
-        first = np.argmax(nan, axis=axis, keepdims=True)
-        middle = np.where(nan.any(axis=axis, keepdims=True), first, middle)
-    pair = _chosen(tensor, middle, axis)
+    pair = _chosen(tensor, _middle(tensor.array, axis), axis)
     return pair if keepdim and as_tensor(x).ndim else _without(pair, axis)
 
 

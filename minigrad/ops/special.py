@@ -92,7 +92,8 @@ def xlogy(x: Any, y: Any) -> Tensor:
     Returns
     -------
     Tensor
-        Where ``x`` is 0 and ``y`` not positive, both gradients are 0, as in PyTorch.
+        Where ``x`` is 0 and ``y`` not positive, both gradients are 0 (in PyTorch that of ``y`` is
+        NaN at 0).
 
     Raises
     ------
