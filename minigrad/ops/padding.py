@@ -57,7 +57,7 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float | None 
     x : Tensor, any shape
     pad : sequence of int
         Before and after the last axis, before and after the one before it, and so on. A negative
-        number takes elements away.
+        number takes elements away; "circular" goes around what is left, "reflect" mirrors all.
     mode : {"constant", "reflect", "replicate", "circular"}
         What is added: ``value``; the elements mirrored at the first or last one, which is not
         repeated; the first or last element; the elements from the other end.
@@ -111,12 +111,14 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float | None 
                 f"pad: cannot take {-min(before, 0)} and {-min(after, 0)} elements from an axis of "
                 f"length {length} of shape {x.shape}"
             )
-        if mode != "constant":
-            _check_source(mode, length, max(before, after))
+    if mode in ("constant", "circular"):  # they continue what is left
+        x = _cropped(x, widths)
+        widths = [(max(before, 0), max(after, 0)) for before, after in widths]
     if mode == "constant":
-        return _constant(
-            _cropped(x, widths), widths, False if value is None else value
-        )  # zero of any dtype
+        zero = False  # of any dtype
+        return _constant(x, widths, zero if value is None else value)
+    for length, pair in zip(x.shape, widths, strict=True):
+        _check_source(mode, length, max(pair))
     return _read_around(x, widths, _INDEX_MODES[mode])
 
 
@@ -146,8 +148,7 @@ def _constant(x: Tensor, widths: Sequence[tuple[int, int]], value: Any) -> Tenso
     added = assignable(value, x.dtype)
     if added.ndim:
         raise ShapeError(f"pad: expected one value, got shape {added.shape}")
-    grown = tuple([(max(before, 0), max(after, 0)) for before, after in widths])
-    result: Tensor = apply(Pad, x, widths=grown, value=added.item())
+    result: Tensor = apply(Pad, x, widths=tuple(widths), value=added.item())
     return result
 
 

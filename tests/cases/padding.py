@@ -20,6 +20,9 @@ def reference_pad(x: Array, pad: Any, mode: str = "constant", value: float | Non
     """Pad with NumPy, then cut off what is negative."""
     if not x.ndim:  # NumPy takes no widths for no axes
         return x
+    if mode == "circular":  # goes around what is left
+        x = reference_pad(x, [min(width, 0) for width in pad])
+        pad = [max(width, 0) for width in pad]
     widths = [(0, 0)] * x.ndim
     for position in range(len(pad) // 2):
         widths[-1 - position] = (pad[2 * position], pad[2 * position + 1])
