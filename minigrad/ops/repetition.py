@@ -156,16 +156,16 @@ def _np_repeat(a: Any, repeats: Any, axis: int | None = None) -> Tensor:
 
 
 class Roll(Op):
-    """``x`` moved along ``dims`` and around their ends: dx = dy moved back."""
+    """``x`` moved along ``dims``, or in C order, and around the ends: dx = dy moved back."""
 
     fresh = True
 
     @staticmethod
-    def forward(ctx: Node | None, x: Array, *, shifts: Shape, dims: Shape) -> Array:
+    def forward(ctx: Node | None, x: Array, *, shifts: Shape, dims: Shape | None) -> Array:
         return np.roll(x, shifts, dims)
 
     @staticmethod
-    def backward(ctx: Node, dy: Any, *, shifts: Shape, dims: Shape) -> tuple[Any]:
+    def backward(ctx: Node, dy: Any, *, shifts: Shape, dims: Shape | None) -> tuple[Any]:
         back = tuple([-shift for shift in shifts])
         return (apply(Roll, dy, shifts=back, dims=dims),)
 
@@ -204,11 +204,12 @@ def roll(x: Any, shifts: int | Sequence[int], dims: Axis = None) -> Tensor:
     if dims is None:
         if len(steps) != 1:
             raise ShapeError(f"roll: {len(steps)} shifts need as many axes, got dims=None")
-        return reshape(roll(reshape(x, -1), steps, 0), x.shape)
-    given = dims if isinstance(dims, Sequence) else (dims,)
-    axes = tuple([normalize_axis("roll", axis, x.ndim) for axis in given])
-    if len(axes) != len(steps):
-        raise ShapeError(f"roll: expected as many shifts as dims, got {steps} and {axes}")
+        axes = None
+    else:
+        given = dims if isinstance(dims, Sequence) else (dims,)
+        axes = tuple([normalize_axis("roll", axis, x.ndim) for axis in given])
+        if len(axes) != len(steps):
+            raise ShapeError(f"roll: expected as many shifts as dims, got {steps} and {axes}")
     result: Tensor = apply(Roll, x, shifts=steps, dims=axes)
     return result
 

@@ -241,7 +241,7 @@ def masked_select(x: Any, mask: Any) -> Tensor:
     if shape is None:
         raise ShapeError(f"masked_select: shapes {x.shape} and {mask.shape} do not broadcast")
     result: Tensor = index_(broadcast_to(x, shape), np.broadcast_to(mask.array, shape))
-    return reshape(result, -1)
+    return result
 
 
 @public
