@@ -215,7 +215,7 @@ class Logcumsumexp(Op):
 
     @staticmethod
     def forward(ctx: Node | None, x: Array, *, dim: int) -> Array:
-        with np.errstate(over="ignore"):  # differences of neighbours that become infinite
+        with np.errstate(over="ignore", invalid="ignore"):  # of opposite extremes, of NaN
             return np.logaddexp.accumulate(x, axis=dim)
 
     @staticmethod
@@ -224,8 +224,9 @@ class Logcumsumexp(Op):
         # Of minus infinity, where the sum is empty so far, exp(-inf - 0) makes the zero it must be.
         finite = np.where(y == -np.inf, 0.0, y)
         earlier = apply(Concatenate, y[(*before, slice(1))], y[(*before, slice(-1))], dim=dim)
-        r = apply(Recurrence, np.exp(earlier - finite), dy, dim=dim, reverse=True)
-        return (np.exp(x - finite) * r,)
+        with np.errstate(over="ignore", invalid="ignore"):  # opposite extremes, plus infinity
+            factors, share = np.exp(earlier - finite), np.exp(x - finite)
+        return (share * apply(Recurrence, factors, dy, dim=dim, reverse=True),)
 
 
 @public

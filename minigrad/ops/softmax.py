@@ -144,7 +144,7 @@ class Logsumexp(Op):
     ) -> tuple[Any]:
         # Where all are minus infinity, exp(-inf - 0) = 0: none of them moves y.
         total = _with_reduced_axes(np.where(y == -np.inf, 0.0, y), x.shape, dim)
-        with np.errstate(invalid="ignore"):  # of plus infinity
+        with np.errstate(over="ignore", invalid="ignore"):  # opposite extremes, plus infinity
             share = np.exp(x - total)
         return (_with_reduced_axes(dy, x.shape, dim) * share,)
 
