@@ -14,6 +14,8 @@ from minigrad.ops.special import Sinc
 from minigrad.tensor import Tensor
 from minigrad.testing import gradgradcheck
 
+# Digits that the formula of `Sinc` and its reference lose together, relative to pi**order.
+SINC_TOLERANCE = 1e-13
 # The formula of `Sinc` divides by u = order + 1 or more; the series adds terms up to 1e3 times
 # the sum (order 8). Both lose some digits of float64 where they meet.
 SEAM_TOLERANCE = 1e-11
@@ -33,6 +35,19 @@ def test_all_derivatives_of_sinc_at_zero() -> None:
         (next_value,) = grad(value, x, create_graph=True)
         assert next_value is not None
         value = next_value
+
+
+@pytest.mark.parametrize("order", range(9))
+def test_derivatives_of_sinc_are_integrals(order: int) -> None:
+    """sinc(x) is the integral of cos(pi x t) over t from 0 to 1, and so are its derivatives."""
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    t = math.pi * (nodes + 1.0) / 2.0
+    x = np.concatenate([np.linspace(-5.0, 5.0, 101), np.logspace(-8, 0, 30)])
+    integrand = t**order * np.cos(np.multiply.outer(x, t) + order * math.pi / 2.0)
+    expected = integrand @ weights / 2.0
+    np.testing.assert_allclose(
+        apply(Sinc, x, order=order), expected, rtol=0.0, atol=SINC_TOLERANCE * math.pi**order
+    )
 
 
 @pytest.mark.parametrize("order", range(9))
@@ -126,6 +141,6 @@ def test_means_without_what_is_missing() -> None:
 
 
 def test_lerp_ends_exactly() -> None:
-    start, end = leaf(0.1, -0.3), leaf(0.7, 1e16)
+    start, end = leaf(0.1, -0.3, 1e16), leaf(0.7, 1e16, 1.0)
     assert mg.lerp(start, end, 1.0).tolist() == end.tolist()
     assert mg.lerp(start, end, 0.0).tolist() == start.tolist()
