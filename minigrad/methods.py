@@ -304,6 +304,11 @@ class TensorMethods:
         result: Tensor = FUNCTIONS["outer"](self, other)
         return result
 
+    def heaviside(self, values: Any) -> Tensor:
+        """Return `minigrad.heaviside` of each element."""
+        result: Tensor = FUNCTIONS["heaviside"](self, values)
+        return result
+
     def lerp(self, end: Any, weight: Any) -> Tensor:
         """Return `minigrad.lerp` from this to ``end``."""
         result: Tensor = FUNCTIONS["lerp"](self, end, weight)
@@ -380,6 +385,16 @@ class TensorMethods:
         """Return how many values along ``dim`` are not zero."""
         result: Tensor = FUNCTIONS["count_nonzero"](self, dim)
         return result
+
+    def unique(
+        self,
+        sorted: bool = True,  # noqa: A002 - PyTorch's name
+        return_inverse: bool = False,
+        return_counts: bool = False,
+        dim: int | None = None,
+    ) -> Any:
+        """Return the different values, in ascending order."""
+        return FUNCTIONS["unique"](self, sorted, return_inverse, return_counts, dim)
 
     def bincount(self, weights: Any = None, minlength: int = 0) -> Tensor:
         """Return how often each number occurs."""

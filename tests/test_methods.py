@@ -75,6 +75,7 @@ CALLS: list[Row] = [
     ("masked_fill", (MASK, 9.0), {}),
     ("take_along_dim", (INDEX, 1), {}),
     ("take", (INDEX,), {}),
+    ("heaviside", (SRC[:, :1],), {}),
     ("lerp", (SRC[:, :1], 0.25), {}),
     ("addcmul", (SRC[:, :1], SRC[:, 1:]), {"value": 3.0}),
     ("addcdiv", (SRC[:, :1], SRC[:, 1:]), {"value": 3.0}),
@@ -88,6 +89,7 @@ CALLS: list[Row] = [
     ("nonzero", (), {"as_tuple": True}),
     ("argwhere", (), {}),
     ("count_nonzero", (1,), {}),
+    ("unique", (True, True, True, 1), {}),
 ]
 """For a matrix; those for Tensors of other shapes and those that return a bool are below."""
 

@@ -37,6 +37,7 @@ from minigrad.ops.comparison import (
 from minigrad.ops.compound import (
     addcdiv,
     addcmul,
+    heaviside,
     lerp,
     nan_to_num,
     nanmean,
@@ -174,6 +175,7 @@ from minigrad.ops.questions import (
     isclose,
     nonzero,
     searchsorted,
+    unique,
 )
 from minigrad.ops.random import (
     dropout,
@@ -396,6 +398,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "gt",
+    "heaviside",
     "hsplit",
     "hstack",
     "huber_loss",
@@ -514,6 +517,7 @@ __all__ = [
     "trunc",
     "unbind",
     "unflatten",
+    "unique",
     "unsqueeze",
     "var",
     "vsplit",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import DTypeError
+from minigrad.ops.broadcasting import promote_to_float
 from minigrad.ops.comparison import isnan
 from minigrad.ops.elementwise import add, div, mul, sub
 from minigrad.ops.promotion import assignable
@@ -18,7 +19,7 @@ from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, as_tensor
 from minigrad.typing import Axis, DTypeLike
 
-__all__ = ["addcdiv", "addcmul", "lerp", "nan_to_num", "nanmean", "nansum"]
+__all__ = ["addcdiv", "addcmul", "heaviside", "lerp", "nan_to_num", "nanmean", "nansum"]
 
 
 @public
@@ -78,6 +79,32 @@ def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
     """Return ``x + value * tensor1 / tensor2``; otherwise as `addcmul`."""
     quotient = div(tensor1, tensor2)
     return add(x, quotient if value == 1 else mul(quotient, value))
+
+
+@public
+@implements(np.heaviside)
+def heaviside(x: Any, values: Any) -> Tensor:
+    """Return 0 where ``x`` is negative, 1 where it is positive, and ``values`` where it is 0.
+
+    Parameters
+    ----------
+    x, values : Tensor, ndarray or scalar
+        Of shapes that broadcast.
+
+    Returns
+    -------
+    Tensor
+        NaN where ``x`` is. ``x`` has no gradient, ``values`` have it where they were chosen.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not broadcast.
+    """
+    a, b = promote_to_float(x, values)
+    places = as_tensor(a).array
+    steps = np.where(np.isnan(places), places, places > 0)
+    return where(places == 0, b, assignable(steps, as_tensor(a).dtype))
 
 
 @public

@@ -142,6 +142,7 @@ _QUESTIONS: tuple[Callable[..., Any], ...] = (
     np.shape,
     np.shares_memory,
     np.size,
+    np.unique,
 )
 for _function in _QUESTIONS:
     NUMPY[_function] = _on_arrays(_function)

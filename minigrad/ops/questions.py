@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.ops.axes import broadcast_shapes
+from minigrad.ops.axes import broadcast_shapes, normalize_axis
 from minigrad.registry import public
 from minigrad.tensor import Tensor, _wrap, as_tensor
 
@@ -22,6 +22,7 @@ __all__ = [
     "isclose",
     "nonzero",
     "searchsorted",
+    "unique",
 ]
 
 
@@ -190,3 +191,51 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     if amounts.shape != array.shape:
         raise ShapeError(f"bincount: weights must have shape {array.shape}, got {amounts.shape}")
     return _wrap(np.bincount(array, amounts, minlength))
+
+
+@public
+def unique(
+    x: Any,
+    sorted: bool = True,  # noqa: A002 - PyTorch's name
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
+    """Return the different elements, or the different slices along an axis, in ascending order.
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+    sorted : bool
+        They are in any case; the argument is PyTorch's.
+    return_inverse : bool
+        Return also, for each element or slice of ``x``, its place in the result.
+    return_counts : bool
+        Return also how often each occurs.
+    dim : int, optional
+        Default: the elements of the flattened Tensor.
+
+    Returns
+    -------
+    Tensor or tuple of Tensor
+        Without a gradient. Each NaN counts as different from others.
+
+    Raises
+    ------
+    ShapeError
+        If the axis does not exist.
+    """
+    array = as_tensor(x).array
+    axis = None if dim is None else normalize_axis("unique", dim, array.ndim)
+    values, inverse, counts = np.unique(
+        array, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
+    )
+    # Before NumPy 2.1 the shape of the inverse depends on the version.
+    inverse = inverse.reshape(array.shape if axis is None else -1)
+    results = [values]
+    if return_inverse:
+        results.append(inverse)
+    if return_counts:
+        results.append(counts)
+    tensors = tuple([_wrap(result) for result in results])
+    return tensors if len(tensors) > 1 else tensors[0]

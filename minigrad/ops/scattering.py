@@ -15,7 +15,7 @@ from minigrad.ops.axes import broadcast_shapes, normalize_axis
 from minigrad.ops.broadcasting import apply_broadcasting
 from minigrad.ops.elementwise import add
 from minigrad.ops.expansion import broadcast_to
-from minigrad.ops.gathering import _check_along, _np_take_along_axis
+from minigrad.ops.gathering import _check_along, _np_take_along_axis, _source_for, key_along
 from minigrad.ops.index import IndexPut, Key, ScatterAdd
 from minigrad.ops.index import index as index_
 from minigrad.ops.promotion import assignable, promote
@@ -69,18 +69,8 @@ def scatter(x: Any, dim: int, index: Any, src: Any) -> Tensor:
     axis = normalize_axis("scatter", dim, x.ndim)
     _check_along("scatter", x, axis, places)
     if src.ndim:
-        if src.ndim != places.ndim or any(
-            a < b for a, b in zip(src.shape, places.shape, strict=True)
-        ):
-            raise ShapeError(
-                f"scatter: src must be a number, or as long as index along every axis: "
-                f"{places.shape}, got {src.shape}"
-            )
-        if src.shape != places.shape:
-            src = src[tuple([slice(length) for length in places.shape])]
-    entries: list[Array] = list(np.ogrid[tuple([slice(length) for length in places.shape])])
-    entries[axis] = places.array.copy()
-    result: Tensor = apply(IndexPut, x, src, index=Key(tuple(entries), True))
+        src = _source_for("scatter", src, places.shape)
+    result: Tensor = apply(IndexPut, x, src, index=key_along(places, axis))
     return result
 
 

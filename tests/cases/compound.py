@@ -13,6 +13,7 @@ from minigrad.typing import Array
 from tests.cases import BadInput, Case, normals
 
 X = np.ones((2, 3))
+STEPS = np.array([-2, 0, 3], np.float32)
 SPECIAL = np.array([[np.nan, 1.0, 2.0], [np.inf, -np.inf, 0.5]])
 MISSING = np.array([[np.nan, 1.0, 2.0], [0.0, np.nan, np.nan]])
 
@@ -67,6 +68,14 @@ CASES = [
             (mg.addcdiv, lambda x, a, b, value=1: x + value * a / b),
         )
         for kwargs in ({}, {"value": -0.3})
+    ),
+    Case(
+        None,
+        lambda values: mg.heaviside(STEPS, values),
+        normals((3, 1)),
+        lambda values: np.heaviside(STEPS, values),
+        id="heaviside",
+        errors=[((np.ones(2),), ShapeError, "do not broadcast")],
     ),
     Case(None, mg.nan_to_num, normals((2, 3)), np.nan_to_num, empty=(np.ones(0),)),
     Case(

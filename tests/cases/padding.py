@@ -99,7 +99,6 @@ CASES = [
             (Pad, (1,), {}),
             (Pad, ((1, 2),), {"constant_values": 2}),
             (Pad, (((1, 2), (0, 3)), "constant"), {"constant_values": ((1, 2), (3, 4))}),
-            (Pad, ({-1: (1, 0)},), {}),
             (Index, (4, "wrap"), {}),
             (Index, (((0, 0), (5, 1)), "reflect"), {}),
             (Index, (2, "edge"), {}),

@@ -79,6 +79,18 @@ CASES = [
         differentiable=False,
         id="rows",
     ),
+    *(
+        Case(
+            None,
+            mg.unique,
+            signs,
+            lambda x, dim=None: np.unique(x, axis=dim),
+            kwargs,
+            differentiable=False,
+            errors=[BadInput((X, True, False, False, 2), ShapeError, "unique: dim must be", {})],
+        )
+        for kwargs in ({}, {"dim": 1})
+    ),
     Case(
         None,
         mg.bincount,

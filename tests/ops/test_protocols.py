@@ -38,6 +38,7 @@ QUESTIONS: list[Callable[[Any], Any]] = [
     lambda x: np.shares_memory(x, np.ones(2)),
     lambda x: np.size(x),
     lambda x: np.size(x, 1),
+    lambda x: np.unique(x),
 ]
 
 

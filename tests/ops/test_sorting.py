@@ -111,3 +111,15 @@ def test_gradients_of_both_uses_add() -> None:
     (values.sum() + x[indices][0]).backward()
     assert x.grad is not None
     assert x.grad.tolist() == [2.0, 0.0, 1.0]
+
+
+def test_unique_and_its_company() -> None:
+    x = mg.tensor([[3, 1], [1, 3]])
+    values, inverse, counts = mg.unique(x, return_inverse=True, return_counts=True)
+    assert values.tolist() == [1, 3]
+    assert inverse.tolist() == [[1, 0], [0, 1]]
+    assert counts.tolist() == [2, 2]
+    rows, places = mg.unique(mg.tensor([[1, 2], [0, 5], [1, 2]]), return_inverse=True, dim=0)
+    assert rows.tolist() == [[0, 5], [1, 2]]
+    assert places.tolist() == [1, 0, 1]
+    assert len(mg.unique(np.array([np.nan, np.nan]))) == 2

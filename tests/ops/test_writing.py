@@ -79,6 +79,14 @@ def test_what_numpys_pad_refuses(
         np.pad(mg.zeros(0), 1, "edge")
 
 
+def test_widths_by_axis() -> None:
+    """As NumPy takes them from version 2.2 on."""
+    x: Any = mg.ones(1, 2)
+    assert np.pad(x, {-1: (1, 0)}).tolist() == [[0.0, 1.0, 1.0]]
+    widths: Any = {0: 1, 1: (0, 1)}
+    assert np.pad(x, widths).tolist() == [[0.0] * 3, [1.0, 1.0, 0.0], [0.0] * 3]
+
+
 def test_written_numbers_have_all_digits() -> None:
     """A Python float becomes float32 alone, but not on its way to float64."""
     x = mg.zeros(3, dtype=np.float64)
