@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from minigrad.operators import _flat
+from minigrad.operators import TensorOperators, _flat, _scaled
 from minigrad.registry import FUNCTIONS
 from minigrad.typing import Axis, DTypeLike
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["TensorMethods"]
 
 
-class TensorMethods:
+class TensorMethods(TensorOperators):
     """Methods that `Tensor` inherits."""
 
     __slots__ = ()
 
-    # ---------------------------------------------------------------------------------- cumulative
+    # ------------------------------------------------------------------------ cumulative
 
     def cumsum(self, dim: int, *, dtype: DTypeLike = None) -> Tensor:
         """Return `minigrad.cumsum` along ``dim``."""
@@ -54,7 +54,7 @@ class TensorMethods:
         result: Tensor = FUNCTIONS["diff"](self, n, dim, prepend, append)
         return result
 
-    # ---------------------------------------------------------------------------------- reductions
+    # ------------------------------------------------------------------------ reductions
 
     def prod(self, dim: Axis = None, keepdim: bool = False, *, dtype: DTypeLike = None) -> Tensor:
         """Return `minigrad.prod` over ``dim``."""
@@ -86,7 +86,7 @@ class TensorMethods:
         """Return the ``k``-th smallest values along ``dim``, and where they are."""
         return FUNCTIONS["kthvalue"](self, k, dim, keepdim)
 
-    # --------------------------------------------------------------------------------------- order
+    # ----------------------------------------------------------------------------- order
 
     def sort(self, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
         """Return the values sorted along ``dim``, and where they were."""
@@ -112,7 +112,7 @@ class TensorMethods:
         """Return the ``k`` largest (or smallest) values along ``dim``, and where they are."""
         return FUNCTIONS["topk"](self, k, dim, largest, sorted)
 
-    # ---------------------------------------------------------------------------------- repetition
+    # ------------------------------------------------------------------------ repetition
 
     def repeat(self, *sizes: Any) -> Tensor:
         """Return copies laid out side by side; `repeat_interleave` repeats elements."""
@@ -134,7 +134,7 @@ class TensorMethods:
         result: Tensor = FUNCTIONS["roll"](self, shifts, dims)
         return result
 
-    # ------------------------------------------------------------------------- parts and diagonals
+    # --------------------------------------------------------------- parts and diagonals
 
     def select(self, dim: int, index: int) -> Tensor:
         """Return a view of the slice at ``index`` along ``dim``."""
@@ -203,7 +203,7 @@ class TensorMethods:
         result: Tensor = FUNCTIONS["triu"](self, diagonal)
         return result
 
-    # --------------------------------------------------------------------------------------- views
+    # ----------------------------------------------------------------------------- views
 
     def ravel(self) -> Tensor:
         """Return the values along one axis; a view where possible."""
@@ -250,7 +250,7 @@ class TensorMethods:
         result: Tensor = FUNCTIONS["rot90"](self, k, dims)
         return result
 
-    # ------------------------------------------------------------------------------------- writing
+    # --------------------------------------------------------------------------- writing
 
     def scatter(self, dim: int, index: Any, src: Any) -> Tensor:
         """Return a copy with ``src`` written at ``index`` along ``dim``."""
@@ -297,7 +297,33 @@ class TensorMethods:
         result: Tensor = FUNCTIONS["take"](self, index)
         return result
 
-    # --------------------------------------------------------------------------------- elementwise
+    # --------------------------------------------------------- in place, see `_in_place`
+
+    def scatter_(self, dim: int, index: Any, src: Any) -> Tensor:
+        """Write ``src`` at ``index`` along ``dim``."""
+        return self._in_place("scatter", dim, index, src)
+
+    def scatter_add_(self, dim: int, index: Any, src: Any) -> Tensor:
+        """Add ``src`` at ``index`` along ``dim``."""
+        return self._in_place("scatter_add", dim, index, src)
+
+    def index_add_(self, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Tensor:
+        """Add slices along ``dim``, multiplied by ``alpha``."""
+        return self._in_place("index_add", dim, index, _scaled(source, alpha))
+
+    def index_copy_(self, dim: int, index: Any, source: Any) -> Tensor:
+        """Replace slices along ``dim``."""
+        return self._in_place("index_copy", dim, index, source)
+
+    def index_fill_(self, dim: int, index: Any, value: Any) -> Tensor:
+        """Set slices along ``dim`` to ``value``."""
+        return self._in_place("index_fill", dim, index, value)
+
+    def masked_fill_(self, mask: Any, value: Any) -> Tensor:
+        """Set the values where ``mask`` holds to ``value``."""
+        return self._in_place("masked_fill", mask, value)
+
+    # ----------------------------------------------------------------------- elementwise
 
     def outer(self, other: Any) -> Tensor:
         """Return the matrix of products of the elements of two vectors."""
@@ -351,7 +377,7 @@ class TensorMethods:
         result: Tensor = FUNCTIONS["copysign"](self, other)
         return result
 
-    # ----------------------------------------------------------------------------------- questions
+    # ------------------------------------------------------------------------- questions
 
     def isclose(
         self, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False

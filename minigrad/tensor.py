@@ -12,7 +12,7 @@ import numpy as np
 from minigrad.device import CPU, Device
 from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.methods import TensorMethods
-from minigrad.operators import TensorConversions, TensorOperators
+from minigrad.operators import TensorConversions
 from minigrad.registry import FUNCTIONS, NUMPY
 from minigrad.typing import Array, DTypeLike, Shape
 
@@ -24,7 +24,7 @@ __all__ = ["Tensor", "as_tensor"]
 _new = object.__new__
 
 
-class Tensor(TensorConversions, TensorMethods, TensorOperators):
+class Tensor(TensorConversions, TensorMethods):
     """A NumPy array that can record what is done to it, with PyTorch's names.
 
     Parameters

@@ -116,6 +116,31 @@ def test_method_is_the_function(
     same(getattr(x, name)(*arguments, **options), function(x, *given, **options))
 
 
+IN_PLACE = {row[0] for row in CALLS if hasattr(Tensor, f"{row[0]}_")}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "options"), [row for row in CALLS if row[0] in IN_PLACE]
+)
+def test_method_in_place(
+    name: str, arguments: tuple[Any, ...], options: dict[str, Any], rng: np.random.Generator
+) -> None:
+    values = rng.uniform(0.1, 0.9, size=(2, 3))
+    upstream = rng.normal(size=(2, 3))
+    leaves = [Tensor(values.copy(), requires_grad=True) for _ in range(2)]
+    expected = getattr(leaves[0] * leaves[0], name)(*arguments, **options)
+    changed = leaves[1] * leaves[1]
+    assert getattr(changed, f"{name}_")(*arguments, **options) is changed
+    np.testing.assert_array_equal(changed.array, expected.array)
+    assert changed._version == 1
+    for result in (expected, changed):
+        result.backward(upstream)
+    gradients = [leaf.grad for leaf in leaves]
+    assert gradients[0] is not None
+    assert gradients[1] is not None
+    np.testing.assert_array_equal(gradients[1].array, gradients[0].array)
+
+
 def test_the_other_methods() -> None:
     x = mg.tensor([1.0, 2.0])
     assert x.outer(x).tolist() == [[1.0, 2.0], [2.0, 4.0]]
@@ -131,7 +156,8 @@ def test_the_other_methods() -> None:
 
 def test_every_method_is_tried() -> None:
     methods = {name for name in vars(TensorMethods) if name[0] != "_"}
-    assert methods == {row[0] for row in CALLS} | OTHERS
+    assert methods == {row[0] for row in CALLS} | OTHERS | {f"{name}_" for name in IN_PLACE}
+    assert len(IN_PLACE) == 6
 
 
 def test_signatures_are_those_of_the_functions() -> None:
@@ -151,4 +177,5 @@ def test_signatures_are_those_of_the_functions() -> None:
 def test_documented_in_one_line() -> None:
     for name, method in vars(TensorMethods).items():
         if name[0] != "_":
-            assert re.fullmatch(r"Return .*\.", method.__doc__ or ""), name
+            verb = "(Write|Add|Replace|Set)" if name[-1] == "_" else "Return"
+            assert re.fullmatch(rf"{verb} .*\.", method.__doc__ or ""), name
