@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.engine import Node, Op, apply
-from minigrad.ops.axes import normalize_axis
+from minigrad.ops.axes import as_integer, normalize_axis
 from minigrad.ops.extrema import ValuesAndIndices
 from minigrad.ops.gathering import Gather
 from minigrad.ops.joining import Concatenate, cat
@@ -107,6 +107,7 @@ class Recurrence(Op):
     """
 
     saves = (0, "y")
+    fresh = True
 
     @staticmethod
     def forward(ctx: Node | None, a: Array, b: Array, *, dim: int, reverse: bool) -> Array:
@@ -322,7 +323,7 @@ def diff(x: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = N
     """
     tensor = as_tensor(x)
     axis = normalize_axis("diff", dim, tensor.ndim)
-    if n < 0:
+    if as_integer("diff", "n", n) < 0:
         raise ValueError(f"diff: n must be 0 or more, got {n}")
     parts = [part for part in (prepend, tensor, append) if part is not None]
     if len(parts) > 1:

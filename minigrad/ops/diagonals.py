@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import ShapeError
-from minigrad.ops.axes import normalize_axis
+from minigrad.ops.axes import as_integer, normalize_axis
 from minigrad.ops.copying import clone
 from minigrad.ops.reduce import sum as sum_
 from minigrad.ops.selection import Where
@@ -97,6 +97,7 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """
     x = as_tensor(x)
     first, second = _two_axes("diagonal", x.ndim, dim1, dim2)
+    offset = as_integer("diagonal", "offset", offset)
     result: Tensor = apply(Diagonal, x, offset=offset, dim1=first, dim2=second)
     return result
 
@@ -138,6 +139,7 @@ def diag_embed(x: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tenso
     if x.ndim == 0:
         raise ShapeError("diag_embed: expected one axis or more, got a Tensor of rank 0")
     first, second = _two_axes("diag_embed", x.ndim + 1, dim1, dim2)
+    offset = as_integer("diag_embed", "offset", offset)
     side = x.shape[-1] + abs(offset)
     others = iter(x.shape[:-1])
     shape = tuple([side if i in (first, second) else next(others) for i in range(x.ndim + 1)])
@@ -169,7 +171,8 @@ def diag(x: Any, diagonal: int = 0) -> Tensor:
     if x.ndim == 1:
         return diag_embed(x, diagonal)
     if x.ndim == 2:
-        return clone(apply(Diagonal, x, offset=diagonal, dim1=0, dim2=1))
+        offset = as_integer("diag", "diagonal", diagonal)
+        return clone(apply(Diagonal, x, offset=offset, dim1=0, dim2=1))
     raise ShapeError(f"diag: expected a vector or a matrix, got shape {x.shape}")
 
 
@@ -253,7 +256,7 @@ def _triangle(name: str, x: Tensor, diagonal: int, *, lower: bool) -> Tensor:
     if x.ndim < 2:
         raise ShapeError(f"{name}: expected a matrix or a stack of them, got shape {x.shape}")
     rows, columns = x.shape[-2:]
-    kept = np.tri(rows, columns, diagonal, dtype=bool)
+    kept = np.tri(rows, columns, as_integer(name, "diagonal", diagonal), dtype=bool)
     result: Tensor = apply(Where, kept if lower else ~kept, x, x.dtype.type(0))
     return result
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad.engine import Node, Op, apply
-from minigrad.errors import DTypeError, ShapeError
+from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.ops.axes import normalize_shape
 from minigrad.ops.copying import clone
 from minigrad.ops.index import index_select
@@ -77,6 +77,8 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float | None 
         the axis if "reflect", no more than it if "circular", none to an axis of length 0.
     DTypeError
         If ``pad`` is not of integers, or ``value`` is floating and ``x`` is not.
+    AutogradError
+        If ``value`` requires a gradient.
     ValueError
         If there is no such mode, or ``value`` is given for a mode other than "constant".
 
@@ -100,7 +102,7 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float | None 
         if mode not in _INDEX_MODES:
             expected = ", ".join(["constant", *_INDEX_MODES])
             raise ValueError(f"pad: mode must be one of {expected}, got {mode!r}")
-        if value is not None:
+        if value is not None and value != 0:
             raise ValueError(f"pad: mode {mode!r} takes no value, got {value}")
     widths: list[tuple[int, int]] = [(0, 0)] * x.ndim
     for position in range(len(entries) // 2):
@@ -148,6 +150,8 @@ def _constant(x: Tensor, widths: Sequence[tuple[int, int]], value: Any) -> Tenso
     added = assignable(value, x.dtype)
     if added.ndim:
         raise ShapeError(f"pad: expected one value, got shape {added.shape}")
+    if added.requires_grad:
+        raise AutogradError("pad: value is a constant, got a Tensor that requires a gradient")
     result: Tensor = apply(Pad, x, widths=tuple(widths), value=added.item())
     return result
 
@@ -186,6 +190,8 @@ def _np_pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) 
             if length == 0 and any(pair):
                 raise ShapeError(f"pad: mode {mode!r} has nothing to repeat in shape {x.shape}")
         return _read_around(x, widths, mode)
+    if isinstance(values, Tensor) and values.requires_grad:
+        raise AutogradError("pad: constant_values requires a gradient, which it would not get")
     constants = _pairs("constant_values", values, x.ndim)
     if len({value for pair in constants for value in pair}) <= 1:
         return _constant(x, widths, constants[0][0] if constants else False)

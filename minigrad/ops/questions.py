@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.ops.axes import broadcast_shapes, normalize_axis
+from minigrad.ops.axes import as_integer, broadcast_shapes, normalize_axis
 from minigrad.registry import public
 from minigrad.tensor import Tensor, _wrap, as_tensor
 
@@ -180,7 +180,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
         raise DTypeError(f"bincount: expected integers, got {array.dtype}")
     if array.ndim != 1:
         raise ShapeError(f"bincount: expected a vector, got shape {array.shape}")
-    if np.min(array, initial=0) < 0 or minlength < 0:
+    if np.min(array, initial=0) < 0 or as_integer("bincount", "minlength", minlength) < 0:
         raise ValueError(
             f"bincount: expected numbers of 0 or more, got {np.min(array, initial=0)} and "
             f"minlength {minlength}"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.ops.axes import broadcast_shapes, normalize_axis, normalize_shape
+from minigrad.ops.axes import as_integer, broadcast_shapes, normalize_axis, normalize_shape
 from minigrad.ops.copying import clone
 from minigrad.ops.expansion import broadcast_to
 from minigrad.ops.joining import flip
@@ -112,7 +112,7 @@ def select(x: Any, dim: int, index: int) -> Tensor:
             f"select: index must be from {-length} to {length - 1}, for dim {axis} of length "
             f"{length}, got {index}"
         )
-    result: Tensor = x[(*(slice(None),) * axis, int(index))]
+    result: Tensor = x[(*(slice(None),) * axis, index)]
     return result
 
 
@@ -141,6 +141,7 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Tensor:
     x = as_tensor(x)
     axis = normalize_axis("narrow", dim, x.ndim)
     size = x.shape[axis]
+    start, length = as_integer("narrow", "start", start), as_integer("narrow", "length", length)
     first = start + size if start < 0 else start
     if length < 0 or not 0 <= first <= size - length:
         raise ShapeError(
@@ -198,7 +199,7 @@ def rot90(x: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     if len(set(axes)) != 2 or len(axes) != 2:
         raise ShapeError(f"rot90: dims must be two different axes, got {tuple(dims)}")
     first, second = axes
-    turns = k % 4
+    turns = as_integer("rot90", "k", k) % 4
     if turns == 0:
         return flip(x, ())
     if turns == 2:

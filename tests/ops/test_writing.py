@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.errors import DTypeError, ShapeError
+from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.nn import functional as F  # noqa: N812 - as everyone calls it
 from minigrad.tensor import Tensor
 from minigrad.testing.strategies import shapes
@@ -22,6 +23,9 @@ NUMPY_MODES: dict[str, Any] = {
     "replicate": "edge",
     "circular": "wrap",
 }
+
+
+ONE: Any = 1.0  # not an integer, although it could be one
 
 
 @given(shapes(min_dims=1, max_dims=3), MODES, st.data())
@@ -77,6 +81,40 @@ def test_what_numpys_pad_refuses(
         np.pad(x, widths, **options)
     with pytest.raises(ShapeError, match="nothing to repeat"):
         np.pad(mg.zeros(0), 1, "edge")
+
+
+def test_a_padding_value_has_no_gradient() -> None:
+    value: Any = mg.tensor(1.0, requires_grad=True)
+    x: Any = mg.zeros(2)
+    with pytest.raises(AutogradError, match="got a Tensor that requires a gradient"):
+        mg.pad(x, (1, 1), value=value)
+    with pytest.raises(AutogradError, match="constant_values requires a gradient"):
+        np.pad(x, 1, constant_values=value)
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda x: mg.diff(x, ONE), "diff: n"),
+        (lambda x: mg.topk(x, ONE), "topk: k"),
+        (lambda x: mg.kthvalue(x, ONE), "kthvalue: k"),
+        (lambda x: mg.narrow(x, 0, ONE, 1), "narrow: start"),
+        (lambda x: mg.narrow(x, 0, 0, ONE), "narrow: length"),
+        (lambda x: mg.rot90(x, ONE), "rot90: k"),
+        (lambda x: mg.tensor_split(x, ONE), "tensor_split: indices_or_sections"),
+        (lambda x: mg.tensor_split(x, [ONE]), "tensor_split: a place"),
+        (lambda x: mg.hsplit(x, ONE), "hsplit: parts"),
+        (lambda x: mg.diagonal(x, ONE), "diagonal: offset"),
+        (lambda x: mg.diag(x, ONE), "diag: diagonal"),
+        (lambda x: mg.diag_embed(x, ONE), "diag_embed: offset"),
+        (lambda x: mg.tril(x, ONE), "tril: diagonal"),
+        (lambda x: mg.triu(x, ONE), "triu: diagonal"),
+        (lambda x: mg.bincount([1, 2], minlength=ONE), "bincount: minlength"),
+    ],
+)
+def test_what_counts_is_an_integer(call: Callable[[Tensor], Any], argument: str) -> None:
+    with pytest.raises(DTypeError, match=f"{argument} must be an integer, got float"):
+        call(mg.ones(2, 2))
 
 
 def test_widths_by_axis() -> None:
