@@ -68,6 +68,7 @@ def test_padding_value_has_all_digits() -> None:
     ("widths", "options", "error", "message"),
     [
         (-1, {}, ValueError, "must be 0 or more"),
+        (1.5, {}, DTypeError, "a width must be an integer, got float"),
         (((1, 2, 3),), {}, ShapeError, "a pair for each of 2 axes"),
         (1, {"mode": "linear_ramp"}, ValueError, "got 'linear_ramp'"),
         (1, {"mode": "reflect", "reflect_type": "odd"}, DTypeError, "reflect_type="),
