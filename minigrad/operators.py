@@ -726,11 +726,6 @@ class TensorOperators:
         result: Tensor = FUNCTIONS["gather"](self, dim, index)
         return result
 
-    def masked_fill(self, mask: Any, value: Any) -> Tensor:
-        """Return ``value`` where ``mask`` holds, else this Tensor."""
-        result: Tensor = FUNCTIONS["where"](mask, value, self)
-        return result
-
     def clone(self) -> Tensor:
         """Return a recorded copy."""
         result: Tensor = FUNCTIONS["clone"](self)

@@ -12,7 +12,8 @@ import numpy as np
 from minigrad.device import CPU, Device
 from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.matrix_methods import TensorMatrixMethods
-from minigrad.operators import TensorConversions, TensorOperators
+from minigrad.methods import TensorMethods
+from minigrad.operators import TensorConversions
 from minigrad.registry import FUNCTIONS, NUMPY
 from minigrad.typing import Array, DTypeLike, Shape
 
@@ -25,7 +26,7 @@ __all__ = ["Tensor", "as_tensor"]
 _new = object.__new__
 
 
-class Tensor(TensorConversions, TensorOperators, TensorMatrixMethods):
+class Tensor(TensorConversions, TensorMethods, TensorMatrixMethods):
     """A NumPy array that can record what is done to it, with PyTorch's names.
 
     Parameters

@@ -30,6 +30,7 @@ LAYERS = (
         "graph",
         "hooks",
         "matrix_methods",
+        "methods",
         "operators",
         "random",
         "registry",

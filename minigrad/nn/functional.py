@@ -14,7 +14,7 @@ for one runs with the other; the mathematics stands in ``minigrad.ops``. What di
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ __all__ = [
     "mse_loss",
     "nll_loss",
     "one_hot",
+    "pad",
     "relu",
     "sigmoid",
     "silu",
@@ -149,6 +150,28 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
             f"{indices.min()} to {indices.max()}"
         )
     return _wrap((np.expand_dims(indices, -1) == np.arange(num_classes)).astype(np.int64))
+
+
+def pad(
+    input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """Return ``input`` with elements added around it; see `minigrad.pad`.
+
+    Parameters
+    ----------
+    input : Tensor, any shape
+    pad : sequence of int
+        Before and after the last axis, before and after the one before it, and so on; negative
+        numbers take elements away.
+    mode : {"constant", "reflect", "replicate", "circular"}
+    value : float, optional
+        For mode "constant"; default 0.
+
+    Returns
+    -------
+    Tensor
+    """
+    return ops.pad(input, pad, mode, value)
 
 
 # ---------------------------------------------------------------------------------- activations

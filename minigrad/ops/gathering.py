@@ -14,6 +14,8 @@ from minigrad.engine import Node, Op, apply
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.axes import broadcast_shapes, normalize_axis
 from minigrad.ops.expansion import broadcast_to
+from minigrad.ops.index import Key, ScatterAdd
+from minigrad.ops.index import index as index_
 from minigrad.ops.promotion import promote
 from minigrad.ops.shape import reshape
 from minigrad.registry import implements, public
@@ -155,8 +157,9 @@ def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Tensor:
     x : Tensor, any shape
     dim : int
     index : Tensor, integer
-        Along ``dim`` of any length, along other axes as long as ``x``.
-    src : Tensor, shape of ``index``
+        Along ``dim`` of any length, along other axes at most as long as ``x``.
+    src : Tensor
+        At least as long as ``index`` along every axis.
 
     Returns
     -------
@@ -175,14 +178,29 @@ def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Tensor:
     x, src = promote(x, as_tensor(src))
     axis = normalize_axis("scatter_add", dim, x.ndim)
     _check_along("scatter_add", x, axis, index)
-    if src.shape != index.shape:
+    src = _source_for("scatter_add", src, index.shape)
+    if (*x.shape[:axis], *x.shape[axis + 1 :]) == (*src.shape[:axis], *src.shape[axis + 1 :]):
+        added = apply(ScatterAlong, src, index, dim=axis, size=x.shape[axis])
+    else:
+        added = apply(ScatterAdd, src, index=key_along(index, axis), shape=x.shape)
+    result: Tensor = x + added
+    return result
+
+
+def _source_for(name: str, src: Tensor, shape: Shape) -> Tensor:
+    """Return the leading part of ``src`` of the shape of an index."""
+    if src.shape == shape:
+        return src
+    if src.ndim != len(shape) or any(a < b for a, b in zip(src.shape, shape, strict=True)):
         raise ShapeError(
-            f"scatter_add: src must have the shape of index, {index.shape}, got {src.shape}"
+            f"{name}: src must be at least as long as index along every axis: {shape}, "
+            f"got {src.shape}"
         )
-    if _leading(x, index.shape, axis) is not x:
-        raise ShapeError(
-            f"scatter_add: index must have the lengths of x but for dim {axis}, {x.shape}, "
-            f"got {index.shape}"
-        )
-    added: Tensor = apply(ScatterAlong, src, index, dim=axis, size=x.shape[axis])
-    return x + added
+    return index_(src, tuple([slice(length) for length in shape]))
+
+
+def key_along(index: Tensor, axis: int) -> Key:
+    """Return what selects, for each element of ``index``, the place of that index along an axis."""
+    entries: list[Array] = list(np.ogrid[tuple([slice(length) for length in index.shape])])
+    entries[axis] = index.array.copy()
+    return Key(tuple(entries), True)

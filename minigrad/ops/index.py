@@ -14,7 +14,7 @@ import numpy as np
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.axes import broadcast_shapes, normalize_axis
-from minigrad.ops.promotion import cast
+from minigrad.ops.promotion import assignable
 from minigrad.ops.shape import reshape
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, as_tensor
@@ -220,14 +220,8 @@ def index_put(x: Any, index: Any, value: Any) -> Tensor:
     IndexError
         If an index is out of range.
     """
-    x, value = as_tensor(x), as_tensor(value)
-    if (value.dtype.kind == "f" and x.dtype.kind != "f") or (
-        x.dtype.kind == "b" != value.dtype.kind
-    ):
-        raise DTypeError(
-            f"a value of {value.dtype} cannot be assigned to a Tensor of {x.dtype}; "
-            f"convert one of them with .to(dtype) first"
-        )
+    x = as_tensor(x)
+    value = assignable(value, x.dtype)
     key = _key(index)
     selected = x.array[key.entries].shape
     if broadcast_shapes(value.shape, selected) != selected:
@@ -235,7 +229,7 @@ def index_put(x: Any, index: Any, value: Any) -> Tensor:
             f"assignment: a value of shape {value.shape} does not broadcast to {selected}, the "
             f"shape that the index selects of {x.shape}"
         )
-    result: Tensor = apply(IndexPut, x, cast(value, x.dtype), index=key)
+    result: Tensor = apply(IndexPut, x, value, index=key)
     return result
 
 

@@ -23,11 +23,12 @@ from typing import Any
 import numpy as np
 
 from minigrad.engine import Node, Op, apply
+from minigrad.errors import DTypeError
 from minigrad.registry import public
 from minigrad.tensor import Tensor, _wrap, as_array, as_tensor
 from minigrad.typing import Array, DTypeLike
 
-__all__ = ["Cast", "as_float", "cast", "promote", "result_type"]
+__all__ = ["Cast", "as_float", "assignable", "cast", "promote", "result_type"]
 
 _FLOAT32 = np.dtype(np.float32)
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
@@ -138,3 +139,26 @@ def as_float(x: Any) -> Tensor:
     """Return ``x`` as a floating Tensor: integers and booleans become float32."""
     tensor = x if isinstance(x, Tensor) else as_tensor(x)
     return tensor if tensor.array.dtype.kind == "f" else cast(tensor, _FLOAT32)
+
+
+def assignable(value: Any, dtype: np.dtype[Any]) -> Tensor:
+    """Return ``value`` in the dtype of the Tensor that it is written to.
+
+    Parameters
+    ----------
+    value : Tensor, ndarray or scalar
+        Python floats keep their digits.
+    dtype : dtype
+
+    Raises
+    ------
+    DTypeError
+        If ``value`` is floating and ``dtype`` is not, or ``dtype`` alone is boolean.
+    """
+    given = as_tensor(value).dtype
+    if (given.kind == "f" and dtype.kind != "f") or (dtype.kind == "b" != given.kind):
+        raise DTypeError(
+            f"a value of {given} cannot be assigned to a Tensor of {dtype}; "
+            f"convert one of them with .to(dtype) first"
+        )
+    return as_tensor(value, dtype)

@@ -14,7 +14,6 @@ import numpy as np
 from minigrad.device import Device
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.expansion import broadcast_to
-from minigrad.ops.promotion import cast
 from minigrad.ops.shape import contiguous
 from minigrad.registry import NUMPY, implements, public
 from minigrad.tensor import Tensor, _wrap, as_tensor
@@ -85,14 +84,15 @@ def full_like(
     DTypeError
         If ``fill_value`` is floating and the dtype is not.
     """
-    x, value = as_tensor(x), as_tensor(fill_value)
+    x, given = as_tensor(x), as_tensor(fill_value)
     dtype = x.dtype if dtype is None else np.dtype(dtype)
-    if value.ndim:
-        raise ShapeError(f"full_like: expected a value of rank 0, got shape {value.shape}")
-    if value.dtype.kind == "f" and dtype.kind != "f":
-        raise DTypeError(f"full_like: expected a value for dtype {dtype}, got {value.dtype}")
+    if given.ndim:
+        raise ShapeError(f"full_like: expected a value of rank 0, got shape {given.shape}")
+    if given.dtype.kind == "f" and dtype.kind != "f":
+        raise DTypeError(f"full_like: expected a value for dtype {dtype}, got {given.dtype}")
+    value = as_tensor(fill_value, dtype)  # of what was given: a Python float keeps its digits
     if value.requires_grad:
-        return contiguous(broadcast_to(cast(value, dtype), x.shape))
+        return contiguous(broadcast_to(value, x.shape))
     return _finish(_wrap(np.full_like(x.array, value.array, dtype)), device, requires_grad)
 
 
@@ -142,6 +142,7 @@ _QUESTIONS: tuple[Callable[..., Any], ...] = (
     np.shape,
     np.shares_memory,
     np.size,
+    np.unique,
 )
 for _function in _QUESTIONS:
     NUMPY[_function] = _on_arrays(_function)

@@ -356,20 +356,3 @@ def contiguous(x: Any) -> Tensor:
         return tensor
     result: Tensor = apply(Contiguous, tensor)
     return result
-
-
-@implements(np.atleast_1d)
-def _np_atleast_1d(*arys: Any) -> Any:
-    return _at_least(arys, 1)
-
-
-@implements(np.atleast_2d)
-def _np_atleast_2d(*arys: Any) -> Any:
-    return _at_least(arys, 2)
-
-
-def _at_least(arrays: tuple[Any, ...], ndim: int) -> Any:
-    """Put axes of length one before the others until there are ``ndim``."""
-    tensors = [as_tensor(array) for array in arrays]
-    shaped = [reshape(t, (1,) * (ndim - t.ndim) + t.shape) for t in tensors]
-    return shaped[0] if len(shaped) == 1 else tuple(shaped)

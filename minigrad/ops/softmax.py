@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and the logarithm of a sum of two exponentials."""
+"""Softmax, its logarithm, and logarithms of sums of exponentials."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from minigrad.engine import Node, Op, apply
 from minigrad.kernels.memory import empty_like
 from minigrad.ops.activation import Sigmoid
-from minigrad.ops.axes import normalize_axis
+from minigrad.ops.axes import normalize_axes, normalize_axis
 from minigrad.ops.broadcasting import apply_broadcasting, promote_to_float
 from minigrad.ops.promotion import as_float
+from minigrad.ops.reduce import _with_reduced_axes
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor
-from minigrad.typing import Array
+from minigrad.typing import Array, Axis, Shape
 
-__all__ = ["log_softmax", "logaddexp", "softmax"]
+__all__ = ["log_softmax", "logaddexp", "logsumexp", "softmax"]
 
 
 class Softmax(Op):
@@ -120,6 +121,71 @@ def _minus_largest(x: Array, dim: int) -> Array:
     """Return ``x`` less its maximum along ``dim``, in new memory; that of nothing is -inf."""
     largest = np.maximum.reduce(x, axis=dim, keepdims=True, initial=-np.inf)
     return np.subtract(x, largest, out=empty_like(x))
+
+
+class Logsumexp(Op):
+    """``log(sum(exp(x)))``: dx = dy * exp(x - y), the softmax of x."""
+
+    saves = (0, "y")
+    fresh = True
+
+    @staticmethod
+    def forward(ctx: Node | None, x: Array, *, dim: Shape | None, keepdim: bool) -> Any:
+        largest = np.maximum.reduce(x, axis=dim, keepdims=True, initial=-np.inf)
+        largest = np.where(np.isfinite(largest), largest, x.dtype.type(0))  # inf - inf is NaN
+        # Infinite: x - largest, exp(x) beside inf. The logarithm of 0: all are -inf, or none are.
+        with np.errstate(over="ignore", divide="ignore"):
+            y = np.log(_add_along(np.exp(x - largest), axis=dim, keepdims=True)) + largest
+        return y if keepdim else np.squeeze(y, dim)
+
+    @staticmethod
+    def backward(
+        ctx: Node, dy: Any, x: Any, y: Any, *, dim: Shape | None, keepdim: bool
+    ) -> tuple[Any]:
+        # Where all are minus infinity, exp(-inf - 0) = 0: none of them moves y.
+        total = _with_reduced_axes(np.where(y == -np.inf, 0.0, y), x.shape, dim)
+        with np.errstate(over="ignore", invalid="ignore"):  # opposite extremes, plus infinity
+            share = np.exp(x - total)
+        return (_with_reduced_axes(dy, x.shape, dim) * share,)
+
+
+# NumPy's types lack a keepdims that is a variable.
+_add_along: Any = np.add.reduce
+
+
+@public
+def logsumexp(x: Any, dim: Axis = None, keepdim: bool = False) -> Tensor:
+    """Return the logarithm of the sum of the exponentials along axes.
+
+    Parameters
+    ----------
+    x : Tensor, any shape
+        Integers and booleans become float32.
+    dim : int or sequence of int, optional
+        Default: all axes.
+    keepdim : bool
+        Leave the axes in place, with length one.
+
+    Returns
+    -------
+    Tensor
+        Of the dtype of ``x``. Minus infinity where all elements are, or there are none; what it
+        hands back to them is 0 (in PyTorch NaN). The gradient is NaN at plus infinity.
+
+    Raises
+    ------
+    ShapeError
+        If an axis does not exist or is named twice.
+
+    Notes
+    -----
+    The largest element is subtracted first, so elements of any size neither overflow nor lose
+    digits.
+    """
+    x = as_float(x)
+    axes = normalize_axes("logsumexp", dim, x.ndim)
+    result: Tensor = apply(Logsumexp, x, dim=axes, keepdim=keepdim)
+    return result
 
 
 class Logaddexp(Op):

@@ -16,7 +16,15 @@ import numpy as np
 
 from minigrad.engine import Op
 
-__all__ = ["ALL_CASES", "FLOAT32_TOLERANCE", "FLOAT64_TOLERANCE", "BadInput", "Case"]
+__all__ = [
+    "ALL_CASES",
+    "FLOAT32_TOLERANCE",
+    "FLOAT64_TOLERANCE",
+    "BadInput",
+    "Case",
+    "drawn",
+    "normals",
+]
 
 FLOAT64_TOLERANCE = 1e-12
 """Relative to the largest reference value: some thousand roundings of float64."""
@@ -99,6 +107,18 @@ class Case:
     def bad_inputs(self) -> list[BadInput]:
         """Return ``errors`` in one form."""
         return [BadInput(*entry) for entry in self.errors]
+
+
+def normals(*shapes: tuple[int, ...]) -> Callable[[np.random.Generator], tuple[Any, ...]]:
+    """Return a drawer of one array for each shape."""
+    return lambda rng: tuple([rng.normal(size=shape) for shape in shapes])
+
+
+def drawn(
+    shape: tuple[int, ...], *arguments: Any
+) -> Callable[[np.random.Generator], tuple[Any, ...]]:
+    """Return a drawer of one array, which other arguments follow."""
+    return lambda rng: (rng.normal(size=shape), *arguments)
 
 
 def _collect() -> list[Case]:

@@ -229,10 +229,18 @@ CASES = [
         ),
         reference_scatter_add,
         errors=[
-            ((X, 1, PLACES, X), ShapeError, r"shape of index, \(2, 2\), got \(2, 3\)"),
-            ((X, 1, PLACES[:1], X[:1, :2]), ShapeError, "lengths of x but for dim 1"),
+            ((X, 1, PLACES, X[:, :1]), ShapeError, r"as long as index.*\(2, 2\), got \(2, 1\)"),
+            ((X, 1, PLACES[:, :1], X[0]), ShapeError, r"\(2, 1\), got \(3,\)"),
+            ((X, 0, np.zeros((1, 4), int), X), ShapeError, "none but dim 0 longer"),
             ((X, 1, PLACES + 1, X[:, :2]), IndexError, "got 3"),
         ],
+    ),
+    Case(
+        ScatterAdd,
+        scatter_add,
+        lambda rng: (rng.normal(size=(3, 3)), 0, PLACES, rng.normal(size=(2, 3))),
+        reference_scatter_add,
+        id="shorter index, longer src",
     ),
     Case(
         Index,

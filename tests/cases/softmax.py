@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.ops.softmax import Logaddexp, LogSoftmax, Softmax, logaddexp
+from minigrad.ops.softmax import Logaddexp, LogSoftmax, Logsumexp, Softmax, logaddexp, logsumexp
 from minigrad.ops.softmax import log_softmax as log_softmax_op
 from minigrad.ops.softmax import softmax as softmax_op
 from minigrad.typing import Array
@@ -24,7 +26,30 @@ def log_softmax(x: Array, dim: int) -> Array:
     return np.asarray(x - np.log(np.sum(np.exp(x), axis=dim, keepdims=True)))
 
 
+def reference_logsumexp(x: Array, dim: Any = None, keepdim: bool = False) -> Any:
+    return np.log(np.sum(np.exp(x), axis=dim, keepdims=keepdim))
+
+
 CASES = [
+    *[
+        Case(
+            Logsumexp,
+            logsumexp,
+            cube,
+            reference_logsumexp,
+            kwargs={"dim": dim, "keepdim": keepdim},
+            id=f"{dim} {keepdim}",
+            empty=(np.ones((0, 3, 2)),),
+            errors=(
+                BadInput((np.ones((2, 3)),), ShapeError, "from -2 to 1 .* got 2", {"dim": 2}),
+                BadInput((np.ones((2, 3)),), ShapeError, "an axis twice", {"dim": (1, -1)}),
+            ),
+        )
+        for dim, keepdim in ((1, False), ((0, -1), True), ((), False), (None, False), (None, True))
+    ],
+    Case(
+        Logsumexp, logsumexp, lambda rng: (rng.normal(size=()),), reference_logsumexp, id="rank 0"
+    ),
     *[
         Case(
             op,

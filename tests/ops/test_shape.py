@@ -1,4 +1,4 @@
-"""Views and their memory, and splitting."""
+"""Shapes and splitting; views and their memory are in ``test_views.py``."""
 
 from __future__ import annotations
 
@@ -17,51 +17,9 @@ from minigrad.tensor import Tensor
 from minigrad.testing import gradcheck
 from minigrad.testing.strategies import float_arrays, layouts
 
-VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
-    "reshape": lambda t: t.reshape(3, 2),
-    "flatten": lambda t: t.flatten(),
-    "transpose": lambda t: t.transpose(0, 1),
-    "permute": lambda t: t.permute(1, 0),
-    "T": lambda t: t.T,
-    "mT": lambda t: t.mT,
-    "unsqueeze": lambda t: t.unsqueeze(1),
-    "squeeze": lambda t: t.squeeze(),
-    "expand": lambda t: t.expand(2, -1, -1),
-    "int": lambda t: t[0],
-    "scalar": lambda t: t[0, 1],
-    "slice": lambda t: t[:, ::-1],
-    "split": lambda t: mg.split(t, 1)[0],
-    "flip": lambda t: mg.flip(t, 0),
-    "movedim": lambda t: mg.movedim(t, 0, 1),
-}
-
 
 def matrix() -> Tensor:
     return Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
-
-
-@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS.keys())
-def test_views_share_memory_and_versions(view: Callable[[Tensor], Tensor]) -> None:
-    base = matrix() * 1.0
-    shown = view(base)
-    assert np.shares_memory(shown.array, base.array)
-    with pytest.raises(AutogradError, match="shares memory with a view"):
-        base.mul_(2.0)
-    with pytest.raises(AutogradError, match="shares memory with a view"):
-        shown.mul_(2.0)
-    squared = shown * shown
-    with mg.no_grad():
-        base.mul_(2.0)
-    with pytest.raises(AutogradError, match="changed in place"):
-        squared.sum().backward()
-
-
-def test_a_copy_is_no_view() -> None:
-    base = matrix() * 1.0
-    copies = [base.T.reshape(-1), base[[0, 1]], base[base > 1.0], base.T.contiguous()]
-    for copy in copies:
-        assert not np.shares_memory(copy.array, base.array)
-    base.mul_(2.0)
 
 
 def test_expanded_memory_is_read_only() -> None:
