@@ -143,7 +143,7 @@ def _dropout(name: str, what: str) -> Callable[[Callable[..., Any]], None]:
             if not training or p == 0.0:
                 return as_float(x)
             source = (generator or default_generator).numpy
-            result: Tensor = function(x, p, lambda: source.random(x.shape))
+            result: Tensor = function(x, p, lambda: source.random(x.shape, dtype=np.float32))
             return result
 
         def patches() -> list[Patch]:

@@ -32,7 +32,7 @@ def _composite(op: type[Op], name: str, what: str) -> Callable[[Callable[..., An
 
             return [Patch(op, "composite", staticmethod(composite))]
 
-        HIGHER_ORDER.append(Mutant(f"{op.__name__}: {name}", what, op.__name__, patches))
+        HIGHER_ORDER.append(Mutant(f"{op.__name__} composite: {name}", what, op.__name__, patches))
 
     return add
 

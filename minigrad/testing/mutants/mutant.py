@@ -164,13 +164,19 @@ def survivors(
         check()
     alive = []
     for mutant in mutants:
-        try:
-            if isinstance(mutant, BatchNormMutant) and by_argument:
-                check(mutant.implementation)
-            else:
-                with mutant.applied():
-                    check()
-        except Exception:
-            continue
-        alive.append(mutant)
+        if isinstance(mutant, BatchNormMutant) and by_argument:
+            accepted = _accepts(check, mutant.implementation)
+        else:
+            with mutant.applied():
+                accepted = _accepts(check)
+        if accepted:
+            alive.append(mutant)
     return alive
+
+
+def _accepts(check: Callable[..., Any], *arguments: Any) -> bool:
+    try:
+        check(*arguments)
+    except Exception:
+        return False  # to crash on a mutant is to notice it
+    return True
