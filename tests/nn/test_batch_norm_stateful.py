@@ -195,6 +195,7 @@ class BatchNormMachine(RuleBasedStateMachine):
             if name != "y" and name not in wanted:
                 continue
             got = y if name == "y" else gradients[name]
+            assert got is not None
             assert got.dtype == self.dtype
             # dx is a small difference of large terms: r * dy is the size to compare with.
             size = max(1.0, float(np.max(np.abs(want), initial=0.0)))

@@ -7,7 +7,7 @@ In the formulas, per channel: n values x, their mean and biased variance var,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -236,7 +236,7 @@ def duplicated_batch(
 def memory_order(
     implementation: BatchNormImplementation, example: BatchNormExample
 ) -> Iterator[Claim]:
-    """Channels first, channels last, reversed in memory, or as rows: the same numbers.
+    """Store x first axis first or last, channels last, reversed, or as rows: the same numbers.
 
     Source: the sums of Algorithm 2 of section 3.2 run over all values of a channel, samples and
     positions alike. Tolerance: rounding of two orders of summation.
@@ -244,10 +244,10 @@ def memory_order(
     facts = Facts(example)
     y, _, _ = forward(implementation, example)
     gradients = backward(implementation, example)
-    for name, layout in (("last", _channels_last), ("reversed", _reversed)):
+    for name, layout in _LAYOUTS.items():
         other = replace(example, x=layout(example.x), dy=layout(example.dy))
         got, _, _ = forward(implementation, other)
-        yield Claim(f"y, channels {name}", got, y, 2.0 * facts.allowed_y)
+        yield Claim(f"y, {name}", got, y, 2.0 * facts.allowed_y)
         yield from facts.claims_of_gradients(backward(implementation, other), gradients, 2.0)
     rows = replace(example, x=_as_rows(example.x), dy=_as_rows(example.dy))
     facts = Facts(rows)
@@ -271,6 +271,13 @@ def _reversed(x: Array) -> Array:
     view = memory[::-2, ::-1]
     view[...] = x
     return view
+
+
+_LAYOUTS: dict[str, Callable[[Array], Array]] = {
+    "channels last": _channels_last,
+    "axes in reverse": np.asfortranarray,
+    "elements in reverse": _reversed,
+}
 
 
 @identity("forward and backward leave their arguments as they are")
