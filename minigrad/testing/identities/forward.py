@@ -22,6 +22,7 @@ __all__ = [
     "affine_in_parameters",
     "affine_invariance",
     "arguments_unchanged",
+    "constant_channel",
     "duplicated_batch",
     "memory_order",
     "merge_of_parts",
@@ -278,6 +279,27 @@ _LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "axes in reverse": np.asfortranarray,
     "elements in reverse": _reversed,
 }
+
+
+@identity("constant x: y = beta, dx = gamma (dy - mean(dy)) / sqrt(eps)")
+def constant_channel(
+    implementation: BatchNormImplementation, example: BatchNormExample
+) -> Iterator[Claim]:
+    """Make every channel constant: y is beta, and dx finite, ``gamma * (dy - mean(dy)) * r``.
+
+    Source: Algorithm 1 with var = 0, so that ``r = eps**-0.5`` and x_hat is zero. Tolerance:
+    that of y and dx, of which eps is the whole variance.
+    """
+    channels = np.arange(1, example.x.shape[1] + 1, dtype=example.x.dtype)
+    x = np.broadcast_to(along(channels, example.x), example.x.shape).copy()
+    constant = replace(example, x=x)
+    facts = Facts(constant)
+    y, _, _ = forward(implementation, constant)
+    expected = np.broadcast_to(along(example.beta, x), x.shape)
+    yield Claim("y", y, expected, facts.allowed_y)
+    centred = facts.g - along(facts.sum(facts.g) / facts.n, x)
+    dx, _, _ = backward(implementation, constant)
+    yield Claim("dx", dx, centred * along(facts.r, x), facts.allowed_dx)
 
 
 @identity("forward and backward leave their arguments as they are")
