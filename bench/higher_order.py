@@ -22,7 +22,21 @@ from minigrad.ops.norm import BatchNormTrain, batch_norm_train
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
 
-__all__ = ["ORDERS", "relative_errors", "run"]
+__all__ = [
+    "INPUTS",
+    "ORDERS",
+    "Framework",
+    "derivative",
+    "draw",
+    "minigrad_framework",
+    "minigrad_fused",
+    "minigrad_primitives",
+    "pytorch_framework",
+    "pytorch_fused",
+    "pytorch_primitives",
+    "relative_errors",
+    "run",
+]
 
 ORDERS = (1, 2, 3)
 EPS = 1e-3
@@ -42,7 +56,9 @@ class Framework(NamedTuple):
     array: Callable[[Any], Array]
 
 
-def _minigrad() -> Framework:
+def minigrad_framework() -> Framework:
+    """Return what it takes to differentiate with minigrad."""
+
     def grad(scalar: Any, variables: Sequence[Any], create_graph: bool) -> Sequence[Any]:
         found = mg.grad(scalar, variables, create_graph=create_graph, allow_unused=True)
         return [mg.zeros_like(v) if g is None else g for g, v in zip(found, variables, strict=True)]
@@ -50,7 +66,9 @@ def _minigrad() -> Framework:
     return Framework(lambda a: Tensor(a.copy(), requires_grad=True), grad, np.asarray)
 
 
-def _pytorch(torch: Any) -> Framework:
+def pytorch_framework(torch: Any) -> Framework:
+    """Return what it takes to differentiate with PyTorch."""
+
     def grad(scalar: Any, variables: Sequence[Any], create_graph: bool) -> Sequence[Any]:
         found = torch.autograd.grad(scalar, variables, create_graph=create_graph, allow_unused=True)
         return [
@@ -64,20 +82,25 @@ def _pytorch(torch: Any) -> Framework:
     )
 
 
-def _minigrad_fused(x: Any, gamma: Any, beta: Any) -> Any:
+def minigrad_fused(x: Any, gamma: Any, beta: Any) -> Any:
+    """Return BatchNorm as nets use it."""
     return batch_norm_train(x, gamma, beta, eps=EPS).y
 
 
-def _minigrad_primitives(x: Any, gamma: Any, beta: Any) -> Any:
+def minigrad_primitives(x: Any, gamma: Any, beta: Any) -> Any:
+    """Return BatchNorm of elementary ops."""
     return BatchNormTrain.composite(x, gamma, beta, eps=EPS)
 
 
-def _pytorch_fused(torch: Any) -> Callable[..., Any]:
+def pytorch_fused(torch: Any) -> Callable[..., Any]:
+    """Return `torch.nn.functional.batch_norm` in training."""
     normalise = torch.nn.functional.batch_norm
     return lambda x, gamma, beta: normalise(x, None, None, gamma, beta, True, 0.0, EPS)
 
 
-def _pytorch_primitives(torch: Any) -> Callable[..., Any]:
+def pytorch_primitives(torch: Any) -> Callable[..., Any]:
+    """Return BatchNorm of PyTorch's elementary ops."""
+
     def normalise(x: Any, gamma: Any, beta: Any) -> Any:
         axes = (0, *range(2, x.ndim))
         along = (1, -1, *(1,) * (x.ndim - 2))
@@ -89,7 +112,7 @@ def _pytorch_primitives(torch: Any) -> Callable[..., Any]:
     return normalise
 
 
-def _draw(shape: tuple[int, ...]) -> tuple[list[Array], list[Array]]:
+def draw(shape: tuple[int, ...]) -> tuple[list[Array], list[Array]]:
     """Return x, gamma, beta and the upstream gradient, and a direction of all four."""
     rng = np.random.default_rng(0)
     shapes = (shape, (shape[1],), (shape[1],), shape)
@@ -145,7 +168,7 @@ def relative_errors(
         For x, gamma, beta and upstream. Where the true derivatives vanish, as those by beta above
         the second order do, the error is relative to the largest of all inputs.
     """
-    inputs, directions = _draw(SHAPE)
+    inputs, directions = draw(SHAPE)
     expected = gradient_of_derivative(inputs, directions, EPS, order)
     got = derivative(framework, normalise, inputs, directions, order)
     largest = max(float(np.max(np.abs(want))) for want in expected)
@@ -162,8 +185,8 @@ def run(settings: Settings) -> list[Row]:
     torch = peers.torch()
     rows = []
     for order in ORDERS:
-        for way, ours in (("fused", _minigrad_fused), ("primitives", _minigrad_primitives)):
-            errors = relative_errors(_minigrad(), ours, order)
+        for way, ours in (("fused", minigrad_fused), ("primitives", minigrad_primitives)):
+            errors = relative_errors(minigrad_framework(), ours, order)
             row = Row(
                 "higher_order",
                 f"order {order}, {way}",
@@ -173,8 +196,8 @@ def run(settings: Settings) -> list[Row]:
                 target="largest relative error",
             )
             if torch is not None:
-                theirs = (_pytorch_fused if way == "fused" else _pytorch_primitives)(torch)
-                row.peer = max(relative_errors(_pytorch(torch), theirs, order).values())
+                theirs = (pytorch_fused if way == "fused" else pytorch_primitives)(torch)
+                row.peer = max(relative_errors(pytorch_framework(torch), theirs, order).values())
             rows.append(row)
     rows.append(_cost(settings, torch))
     return rows
@@ -182,9 +205,9 @@ def run(settings: Settings) -> list[Row]:
 
 def _cost(settings: Settings, torch: Any) -> Row:
     """Return how much longer a gradient of the gradient takes than a forward and a backward."""
-    sides = _steps("minigrad", _minigrad(), _minigrad_fused)
+    sides = _steps("minigrad", minigrad_framework(), minigrad_fused)
     if torch is not None:
-        sides |= _steps("peer", _pytorch(torch), _pytorch_fused(torch))
+        sides |= _steps("peer", pytorch_framework(torch), pytorch_fused(torch))
     times = sample(sides, settings)
     row = Row(
         "higher_order",
@@ -204,7 +227,7 @@ def _steps(
     name: str, framework: Framework, normalise: Callable[..., Any]
 ) -> dict[str, Callable[[], Any]]:
     """Return forward and backward, and these with the gradient of the squared gradient."""
-    values, _ = _draw(TIMED_SHAPE)
+    values, _ = draw(TIMED_SHAPE)
     x, gamma, beta, dy = (framework.variable(v.astype(np.float32)) for v in values)
 
     def first() -> None:

@@ -17,15 +17,15 @@ from minigrad.testing.mutants import HIGHER_ORDER
 ROUNDING = 1e-13
 """A few hundred units of float64: three nested gradients of sums of fifteen values."""
 WAYS = {
-    "fused": higher_order._minigrad_fused,
-    "primitives": higher_order._minigrad_primitives,
+    "fused": higher_order.minigrad_fused,
+    "primitives": higher_order.minigrad_primitives,
 }
 
 
 @pytest.mark.parametrize("way", sorted(WAYS))
 @pytest.mark.parametrize("order", [*higher_order.ORDERS, 4])
 def test_ours_are_right(order: int, way: str) -> None:
-    errors = higher_order.relative_errors(higher_order._minigrad(), WAYS[way], order)
+    errors = higher_order.relative_errors(higher_order.minigrad_framework(), WAYS[way], order)
     assert set(errors) == set(higher_order.INPUTS)
     assert max(errors.values()) < ROUNDING
 
@@ -33,7 +33,7 @@ def test_ours_are_right(order: int, way: str) -> None:
 def test_a_detached_mean_shows_from_the_second_order() -> None:
     """The error is that of the mutant, so the report can tell."""
     (mutant,) = (m for m in HIGHER_ORDER if "mean detached inside the variance" in m.name)
-    framework = higher_order._minigrad()
+    framework = higher_order.minigrad_framework()
     with mutant.applied():
         found = [
             max(higher_order.relative_errors(framework, WAYS["fused"], order).values())
@@ -44,7 +44,7 @@ def test_a_detached_mean_shows_from_the_second_order() -> None:
 
 
 def test_the_reference_agrees_with_the_gradient_of_the_kernels() -> None:
-    inputs, directions = higher_order._draw((4, 2, 3))
+    inputs, directions = higher_order.draw((4, 2, 3))
     x, gamma, beta, dy = inputs
     y, mean, _, inv_std = reference.forward_train(x, gamma, beta, eps=1e-3)
     expected = [*reference.backward_train(dy, x, mean, inv_std, gamma), y]
@@ -56,7 +56,7 @@ def test_the_reference_agrees_with_the_gradient_of_the_kernels() -> None:
 
 @pytest.mark.parametrize("order", [2, 3])
 def test_the_reference_agrees_with_differences_of_the_order_below(order: int) -> None:
-    inputs, directions = higher_order._draw((4, 2))
+    inputs, directions = higher_order.draw((4, 2))
     h = 1e-3
 
     def below(distance: float) -> list[Any]:

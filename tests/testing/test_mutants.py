@@ -110,6 +110,20 @@ def test_batch_norm_mutant_is_killed(mutant: BatchNormMutant, record_property: A
     assert found["identities"], mutant.what
 
 
+def test_every_identity_is_broken_by_some_mutant() -> None:
+    """None of them holds whatever is computed."""
+    broken: set[str] = set()
+    for mutant in BATCH_NORM:
+        report = check_identities(
+            mutant.implementation,
+            *EXAMPLES,
+            identities=IDENTITIES + NUMERICS,
+            raise_exception=False,
+        )
+        broken |= {failure.identity for failure in report.failures}
+    assert broken == {check.name for check in IDENTITIES + NUMERICS}
+
+
 @pytest.mark.parametrize("mutant", HIGHER_ORDER, ids=lambda mutant: mutant.name)
 def test_mutant_of_higher_order_is_killed(mutant: Mutant, record_property: Any) -> None:
     cases = [case for case in cases_of(mutant.part) if case.higher_order]
