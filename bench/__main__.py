@@ -16,7 +16,14 @@ from minigrad.kernels.cpu.threads import get_num_threads, set_num_threads
 
 __all__ = ["BENCHMARKS", "main"]
 
-BENCHMARKS = ("engine_overhead", "batch_norm", "mlp_step", "memory", "import_time")
+BENCHMARKS = (
+    "engine_overhead",
+    "batch_norm",
+    "mlp_step",
+    "memory",
+    "import_time",
+    "higher_order",
+)
 """Modules of this package; each has ``run(settings)``, which returns rows."""
 
 QUICK = Settings(rounds=3, seconds=0.0005, warm_up=1)

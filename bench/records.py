@@ -21,7 +21,7 @@ from minigrad import __version__
 
 __all__ = ["Row", "environment", "table", "write_json"]
 
-Unit = Literal["s", "bytes"]
+Unit = Literal["s", "bytes", "error", "factor"]
 
 
 @dataclass
@@ -32,8 +32,8 @@ class Row:
     ----------
     benchmark, case : str
         The entry, and what of it was measured.
-    unit : {"s", "bytes"}
-        Of ``ours`` and ``peer``.
+    unit : {"s", "bytes", "error", "factor"}
+        Of ``ours`` and ``peer``: a time, memory, a relative error or a multiple.
     ours : float
         Median over the rounds.
     peer : float or None
@@ -94,9 +94,13 @@ def _cells(row: Row) -> list[str]:
 
 
 def _quantity(value: float, unit: Unit) -> str:
-    """Return seconds or bytes with three digits and a fitting prefix."""
+    """Return seconds or bytes with three digits and a fitting prefix, or a number."""
     if math.isnan(value):
         return "nan"
+    if unit == "error":
+        return f"{value:.1e}"
+    if unit == "factor":
+        return f"{value:.3g} x"
     scales = [("s", 1.0), ("ms", 1e-3), ("us", 1e-6)] if unit == "s" else []
     scales = scales or [("MB", 1e6), ("kB", 1e3), ("B", 1.0)]
     name, scale = next((s for s in scales if abs(value) >= s[1]), scales[-1])

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from minigrad.testing.examples import BatchNormExample
 from minigrad.typing import Array, DTypeLike, FloatArray, Shape
 
 try:
@@ -189,27 +189,6 @@ def relaid(array: Array, order: Sequence[int], steps: Sequence[int]) -> Array:
     view = view[index]  # the ellipsis keeps a view also at rank 0
     view[...] = array
     return view
-
-
-@dataclass(frozen=True)
-class BatchNormExample:
-    """Arguments of one BatchNorm forward and backward.
-
-    Attributes
-    ----------
-    x, dy : ndarray, shape (N, C, *S)
-        At least two values per channel; each channel has a spread of ``scale`` about its mean.
-    gamma, beta : ndarray, shape (C,)
-        No element of ``gamma`` is near zero.
-    eps : float
-        In units of variance.
-    """
-
-    x: FloatArray
-    dy: FloatArray
-    gamma: FloatArray
-    beta: FloatArray
-    eps: float
 
 
 @st.composite
