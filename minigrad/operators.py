@@ -751,7 +751,11 @@ def _keep_old_values(node: Node, tensor: Tensor) -> None:
 
 def _scaled(other: Any, alpha: Any) -> Any:
     """Return ``alpha * other``; mostly alpha is 1 and costs nothing."""
-    return other if type(alpha) is int and alpha == 1 else FUNCTIONS["mul"](other, alpha)
+    if type(alpha) is int and alpha == 1:
+        return other
+    if isinstance(other, (int, float)) and isinstance(alpha, (int, float)):
+        return other * alpha  # as Python numbers: a product of Tensors would round to float32
+    return FUNCTIONS["mul"](other, alpha)
 
 
 def _flat(sizes: tuple[Any, ...]) -> tuple[int, ...]:
