@@ -329,7 +329,7 @@ def randint(
 
 def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
     """Return a random permutation of the integers below ``n``, int64."""
-    n = check_integer("randperm", "n", n, 0)
+    (n,) = _size("randperm", (check_integer("randperm", "n", n),))
     source = generator_or_default(generator)
     if device is not None:
         Device(device)
