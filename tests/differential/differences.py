@@ -123,7 +123,7 @@ SPECIAL_VALUES = (
         ("acosh", "arccosh"),
         "outside the domain, at -1, the gradient is minus infinity times dy",
         "it is plus infinity times dy",
-        "the rule is 1 / sqrt(x^2 - 1) on both sides, factored to keep digits near 1",
+        "(x - 1) (x + 1) is -0.0 there; near 1 it keeps the digits that x^2 - 1 loses",
         Special("gradient", lambda x: x == -1),
     ),
     Difference(
@@ -135,9 +135,9 @@ SPECIAL_VALUES = (
     ),
     Difference(
         ("gelu",),
-        "gelu(inf) is inf; full precision in the left tail in float32",
-        "gelu(inf) is NaN and the largest float32 gives inf; 1e-4 of the digits lost at -3",
-        "computed with erfc, not with 1 + erf, and not scaled by sqrt(2) first",
+        "in float32, gelu(inf) is inf, and gelu(-3) has an error of 1e-6",
+        "in float32, gelu(inf) is NaN, the largest number gives inf, and gelu(-3) has one of 1e-4",
+        "x (1 + erf) / 2 with an erf accurate to float32; PyTorch approximates it on the CPU",
         Special("value", lambda x: (x > 1e30) | (x == -3)),
     ),
     Difference(
@@ -163,7 +163,7 @@ SPECIAL_VALUES = (
     ),
     Difference(
         ("remainder",),
-        "a remainder of 0 has the sign of b; exact for every quotient, NaN or b of infinities",
+        "a remainder of 0 has the sign of b; exact for every quotient",
         "a remainder of 0 has the sign of a; rounded where the quotient is large",
         "Python's %, as NumPy",
         Special("value", lambda a, b: _extreme(a, b) | (np.remainder(a, b) == 0)
@@ -241,7 +241,7 @@ DTYPES = (
         ),
     ),
     Difference(
-        ("abs", "ceil", "floor", "round", "trunc", "positive", "remainder", "pow"),
+        ("abs", "absolute", "ceil", "floor", "round", "trunc", "positive", "remainder", "pow"),
         "booleans are taken",
         "booleans are refused",
         "NumPy's",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import operator
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,13 +22,14 @@ from tests.differential.compare import (
     TOLERANCES,
     Call,
     Fixed,
+    Result,
     assert_agree,
     cast,
     relaid,
     run_ours,
     run_theirs,
 )
-from tests.differential.differences import NOT_COMPARED, SPECIAL_VALUES, WITHOUT_COUNTERPART
+from tests.differential.differences import DTYPES, NOT_COMPARED, SPECIAL_VALUES, WITHOUT_COUNTERPART
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare")
 
@@ -147,3 +150,39 @@ def test_special_values(entry: Entry) -> None:
             ]
             assert not example, f"{what}: operands, minigrad, PyTorch: {example}"
     assert not unseen, f"listed in tests/differential/differences.py, but equal: {unseen}"
+
+
+@pytest.mark.parametrize("entry", ELEMENTWISE, ids=name_of)
+def test_integers_and_booleans(entry: Entry) -> None:
+    """The same dtypes and values, or errors on both sides, but for the known differences."""
+    differ = []
+    for dtype in (np.int64, np.int32, np.uint8, np.bool_):
+        values = np.array([0, 1, 2, 3] if dtype in (np.uint8, np.bool_) else [-2, -1, 0, 3], dtype)
+        operands: tuple[Array, ...] = (values,)
+        if entry.elementwise == 2:
+            both = np.broadcast_arrays(values[:, None], values[None, :])
+            operands = tuple(np.array(x) for x in both)
+        call = Call(operands)
+        with np.errstate(all="ignore"):
+            ours = result_or_error(partial(run_ours, entry.ours, call, None))
+            theirs = result_or_error(partial(run_theirs, torch, entry.theirs, call, None))
+        try:
+            if isinstance(ours, Result) and isinstance(theirs, Result):
+                assert_agree(ours, theirs)
+            else:
+                assert ours == theirs
+        except AssertionError as error:
+            differ.append(f"{np.dtype(dtype)}: {error}")
+    name = entry.name.rpartition(".")[2]
+    if any(name in row.names for row in DTYPES):
+        assert differ, f"{name} is listed in tests/differential/differences.py, but agrees"
+    else:
+        assert not differ, "\n".join(differ)
+
+
+def result_or_error(function: Callable[[], Any]) -> Any:
+    """Return a result, or "an error" if the call is refused."""
+    try:
+        return function()
+    except (TypeError, ValueError, RuntimeError):
+        return "an error"
