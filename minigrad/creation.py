@@ -145,7 +145,8 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return a Tensor of shape ``size`` in which every element is ``fill_value``."""
-    value = fill_value.array if isinstance(fill_value, Tensor) else as_array(fill_value)
+    # With a dtype, a Python float keeps its digits until it is converted to it.
+    value = fill_value.array if isinstance(fill_value, Tensor) else as_array(fill_value, dtype)
     if value.ndim:
         raise ShapeError(f"full: expected a value of rank 0, got shape {value.shape}")
     shape = _size("full", (size,))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -241,6 +242,12 @@ def functions() -> list[Entry]:
         *(same(n, shapes(min_side=0).map(lambda shape: Call((shape,)))) for n in ("zeros", "ones")),
         same("full", st.builds(lambda s, v: Call((s, v)), shapes(), st.sampled_from(
             [True, 3, 2.5]))),
+        Entry(
+            "minigrad.full",
+            partial(mg.full, dtype=mg.float64),
+            partial(torch.full, dtype=torch.float64),
+            st.builds(lambda s, v: Call((s, v)), shapes(), st.sampled_from([True, 3, 0.1])),
+        ),
         same("eye", st.builds(lambda *n: Call(n), st.integers(0, 4), st.integers(0, 4))),
         same("arange", st.builds(lambda *n: Call(n), st.integers(-5, 5), st.integers(5, 9),
                                  st.sampled_from([1, 2, 3, 1.0, 0.5]))),
