@@ -22,7 +22,8 @@ torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed: noth
 
 MEANINGLESS = {
     "copy", "device", "dtype", "force", "generator", "inputs", "layout", "memory_format",
-    "non_blocking", "out", "pin_memory", "requires_grad", "sparse_grad", "weights_only",
+    "non_blocking", "out", "out_dtype", "pin_memory", "requires_grad", "sparse_grad",
+    "weights_only",
 }  # fmt: skip
 """PyTorch's arguments that minigrad may lack, all of them keywords or behind the others."""
 
@@ -32,6 +33,8 @@ OPERANDS = {
     "dividend": "input", "self": "input", "tensor2": "other", "src": "source", "y": "other",
     "sizes": "size", "shape": "size", "axis0": "dim0", "axis1": "dim1", "split_size":
     "split_size_or_sections", "operands": "tensors",
+    "mat": "input", "mat1": "input", "batch1": "input", "mat2": "other", "batch2": "other",
+    "vec": "other",
 }  # fmt: skip
 """Names of operands and sizes, which are positional, in one spelling."""
 
