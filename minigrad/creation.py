@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_integer, check_number, real_dtype
 from minigrad.device import Device
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.random import Generator, default_generator
-from minigrad.tensor import Tensor, _wrap, as_array
+from minigrad.random import Generator, generator_or_default
+from minigrad.tensor import Tensor, _wrap, as_array, as_tensor
 from minigrad.typing import Array, DTypeLike, Shape
 
 __all__ = [
@@ -33,6 +35,16 @@ __all__ = [
 ]
 
 _FLOAT32 = np.dtype(np.float32)
+
+
+def _made_as(dtype: DTypeLike, device: Any, requires_grad: bool = False) -> np.dtype[Any]:
+    """Return the dtype, after a check of all that says how a Tensor is made."""
+    kind = real_dtype(dtype)
+    if device is not None:
+        Device(device)
+    if requires_grad and kind.kind != "f":
+        raise DTypeError(f"only floating Tensors can require a gradient, got dtype {kind}")
+    return kind
 
 
 def _finish(array: Array, device: Any, requires_grad: bool) -> Tensor:
@@ -84,6 +96,8 @@ def tensor(
     >>> mg.tensor([[1.0, 2.0], [3.0, 4.0]]).sum()
     tensor(10.)
     """
+    if dtype is not None:
+        dtype = real_dtype(dtype)
     source = data.array if isinstance(data, Tensor) else as_array(data, dtype)
     return _finish(np.array(source, dtype=dtype, copy=True), device, requires_grad)
 
@@ -105,21 +119,21 @@ def zeros(
     *size: Any, dtype: DTypeLike = _FLOAT32, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a Tensor of zeros; ``size`` as integers or one tuple."""
-    return _finish(np.zeros(_size("zeros", size), dtype), device, requires_grad)
+    return _finish(np.zeros(_size("zeros", size), real_dtype(dtype)), device, requires_grad)
 
 
 def ones(
     *size: Any, dtype: DTypeLike = _FLOAT32, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a Tensor of ones; ``size`` as integers or one tuple."""
-    return _finish(np.ones(_size("ones", size), dtype), device, requires_grad)
+    return _finish(np.ones(_size("ones", size), real_dtype(dtype)), device, requires_grad)
 
 
 def empty(
     *size: Any, dtype: DTypeLike = _FLOAT32, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a Tensor of arbitrary values; ``size`` as integers or one tuple."""
-    return _finish(np.empty(_size("empty", size), dtype), device, requires_grad)
+    return _finish(np.empty(_size("empty", size), real_dtype(dtype)), device, requires_grad)
 
 
 def full(
@@ -131,9 +145,13 @@ def full(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return a Tensor of shape ``size`` in which every element is ``fill_value``."""
-    value = as_array(fill_value)
+    # With a dtype, a Python float keeps its digits until it is converted to it.
+    value = fill_value.array if isinstance(fill_value, Tensor) else as_array(fill_value, dtype)
+    if value.ndim:
+        raise ShapeError(f"full: expected a value of rank 0, got shape {value.shape}")
     shape = _size("full", (size,))
-    return _finish(np.full(shape, value, dtype=dtype or value.dtype), device, requires_grad)
+    kind = value.dtype if dtype is None else real_dtype(dtype)
+    return _finish(np.full(shape, value, dtype=kind), device, requires_grad)
 
 
 def arange(
@@ -156,6 +174,11 @@ def arange(
     """
     if end is None:
         start, end = 0, start
+    for argument, value in (("start", start), ("end", end), ("step", step)):
+        check_number("arange", argument, value)
+        if not math.isfinite(value):
+            raise ValueError(f"arange: {argument} must be finite, got {value!r}")
+    dtype = None if dtype is None else real_dtype(dtype)
     if step == 0:
         raise ValueError(f"arange: expected a step other than 0, from {start} to {end}")
     if dtype is None and any(isinstance(value, float) for value in (start, end, step)):
@@ -173,7 +196,10 @@ def linspace(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return ``steps`` equally spaced values from ``start`` to ``end``, both included."""
-    return _finish(np.linspace(start, end, steps, dtype=dtype), device, requires_grad)
+    check_number("linspace", "start", start)
+    check_number("linspace", "end", end)
+    steps = check_integer("linspace", "steps", steps, 0)
+    return _finish(np.linspace(start, end, steps, dtype=real_dtype(dtype)), device, requires_grad)
 
 
 def eye(
@@ -185,7 +211,9 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return the identity matrix of shape ``(n, m or n)``."""
-    return _finish(np.eye(n, m, dtype=dtype), device, requires_grad)
+    n = check_integer("eye", "n", n, 0)
+    m = n if m is None else check_integer("eye", "m", m, 0)
+    return _finish(np.eye(n, m, dtype=real_dtype(dtype)), device, requires_grad)
 
 
 def _draw(
@@ -197,7 +225,10 @@ def _draw(
     device: Any,
     requires_grad: bool,
 ) -> Tensor:
-    array = sampler(generator or default_generator, _size(name, size))
+    dtype = _made_as(dtype, device, requires_grad)
+    if dtype.kind != "f":
+        raise DTypeError(f"{name}: expected a floating dtype, got {dtype}")
+    array = sampler(generator_or_default(generator), _size(name, size))
     return _finish(np.asarray(array, dtype=dtype), device, requires_grad)
 
 
@@ -212,7 +243,7 @@ def rand(
 
     The values of float32 are drawn in float32, so that rounding never makes a 1.
     """
-    kind = np.float32 if np.dtype(dtype) == _FLOAT32 else np.float64
+    kind = np.float32 if real_dtype(dtype) == _FLOAT32 else np.float64
     return _draw(
         "rand",
         lambda source, shape: source.numpy.random(shape, dtype=kind),
@@ -232,7 +263,7 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:
     """Return random values of the standard normal distribution."""
-    kind = np.float32 if np.dtype(dtype) == _FLOAT32 else np.float64
+    kind = np.float32 if real_dtype(dtype) == _FLOAT32 else np.float64
     return _draw(
         "randn",
         lambda source, shape: source.numpy.standard_normal(shape, dtype=kind),
@@ -248,6 +279,7 @@ def rand_like(
     x: Tensor, *, dtype: DTypeLike = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return `rand` of the shape of ``x``, and of its dtype unless another is given."""
+    x = as_tensor(x)
     dtype = x.dtype if dtype is None else dtype
     return rand(x.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
@@ -256,6 +288,7 @@ def randn_like(
     x: Tensor, *, dtype: DTypeLike = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return `randn` of the shape of ``x``, and of its dtype unless another is given."""
+    x = as_tensor(x)
     dtype = x.dtype if dtype is None else dtype
     return randn(x.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
@@ -282,17 +315,23 @@ def randint(
         high, size = None, high
     if high is None:
         low, high = 0, low
+    low, high = check_integer("randint", "low", low), check_integer("randint", "high", high)
     if not low < high:
         raise ValueError(f"randint: expected low < high, got {low} and {high}")
     shape = _size("randint", (() if size is None else size,))
-    source = generator or default_generator
-    kind = np.int64 if np.dtype(dtype).kind == "f" else dtype
+    source = generator_or_default(generator)
+    dtype = _made_as(dtype, device)
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= low <= high - 1 <= np.iinfo(dtype).max:
+        raise ValueError(f"randint: dtype {dtype} does not hold all from {low} to {high - 1}")
+    kind = np.int64 if dtype.kind == "f" else dtype
     drawn = source.numpy.integers(low, high, shape, kind)
     return _finish(np.asarray(drawn, dtype=dtype), device, False)
 
 
 def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
     """Return a random permutation of the integers below ``n``, int64."""
-    (n,) = _size("randperm", (n,))
-    source = generator or default_generator
+    (n,) = _size("randperm", (check_integer("randperm", "n", n),))
+    source = generator_or_default(generator)
+    if device is not None:
+        Device(device)
     return _finish(source.numpy.permutation(n).astype(np.int64), device, False)

@@ -33,7 +33,7 @@ class Device:
 
     def __init__(self, name: str | Device) -> None:
         kind = name.type if isinstance(name, Device) else name
-        if kind.split(":")[0] == "cuda":
+        if isinstance(kind, str) and kind.split(":")[0] == "cuda":
             raise DeviceError(
                 "expected device 'cpu', got 'cuda': this version of minigrad runs on the CPU "
                 "only; keep tensors and modules on 'cpu'"

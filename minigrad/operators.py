@@ -638,7 +638,7 @@ class TensorOperators:
 
     def view_as(self, other: Tensor) -> Tensor:
         """Return the values in the shape of ``other``."""
-        return self.reshape(other.shape)
+        return self.reshape(_other("view_as", other).shape)
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         """Return a Tensor whose axes ``start_dim`` to ``end_dim`` are one."""
@@ -692,7 +692,7 @@ class TensorOperators:
 
     def expand_as(self, other: Tensor) -> Tensor:
         """Return a read-only view broadcast to the shape of ``other``."""
-        return self.expand(other.shape)
+        return self.expand(_other("expand_as", other).shape)
 
     def flip(self, *dims: Any) -> Tensor:
         """Return a view with the order along axes reversed."""
@@ -749,7 +749,18 @@ def _keep_old_values(node: Node, tensor: Tensor) -> None:
 
 def _scaled(other: Any, alpha: Any) -> Any:
     """Return ``alpha * other``; mostly alpha is 1 and costs nothing."""
-    return other if type(alpha) is int and alpha == 1 else FUNCTIONS["mul"](other, alpha)
+    if type(alpha) is int and alpha == 1:
+        return other
+    if isinstance(other, (int, float)) and isinstance(alpha, (int, float)):
+        return other * alpha  # as Python numbers: a product of Tensors would round to float32
+    return FUNCTIONS["mul"](other, alpha)
+
+
+def _other(name: str, other: Any) -> Any:
+    """Return ``other``, whose shape or dtype is wanted, if it is a Tensor or such an array."""
+    if getattr(getattr(other, "dtype", None), "kind", "") not in tuple("fiub"):
+        raise DTypeError(f"{name}: expected a Tensor, got {type(other).__name__}")
+    return other
 
 
 def _flat(sizes: tuple[Any, ...]) -> tuple[int, ...]:
@@ -786,8 +797,8 @@ class TensorConversions:
 
     def type_as(self, other: Tensor) -> Tensor:
         """Convert to the dtype of ``other``."""
-        return self._cast(other.dtype)
+        return self._cast(_other("type_as", other).dtype)
 
     def _cast(self, dtype: DTypeLike) -> Tensor:
-        result: Tensor = FUNCTIONS["cast"](self, np.dtype(dtype))
+        result: Tensor = FUNCTIONS["cast"](self, dtype)
         return result

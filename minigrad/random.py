@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import FormatError
+from minigrad.errors import DTypeError, FormatError
 
 __all__ = ["Generator", "default_generator", "manual_seed"]
 
@@ -85,6 +85,23 @@ class Generator:
 
 default_generator = Generator(0)
 """What draws where no generator is given."""
+
+
+def generator_or_default(generator: Any) -> Generator:
+    """Return ``generator``, or the default one for None.
+
+    Raises
+    ------
+    DTypeError
+        If it is something else.
+    """
+    if generator is None:
+        return default_generator
+    if not isinstance(generator, Generator):
+        raise DTypeError(
+            f"generator must be a minigrad.Generator or None, got {type(generator).__name__}"
+        )
+    return generator
 
 
 def manual_seed(seed: int) -> Generator:

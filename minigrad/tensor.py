@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
+from minigrad.arguments import check_integer
 from minigrad.device import CPU, Device
 from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.matrix_methods import TensorMatrixMethods
@@ -145,7 +146,7 @@ class Tensor(TensorConversions, TensorMethods, TensorMatrixMethods):
 
     def size(self, dim: int | None = None) -> Shape | int:
         """Return the shape, or the length of one axis."""
-        return self.shape if dim is None else self.shape[dim]
+        return self.shape if dim is None else self.shape[_axis("size", dim, self.ndim)]
 
     def dim(self) -> int:
         """Return the number of axes."""
@@ -162,7 +163,7 @@ class Tensor(TensorConversions, TensorMethods, TensorMatrixMethods):
     def stride(self, dim: int | None = None) -> tuple[int, ...] | int:
         """Return the step along each axis, or along one, in elements (NumPy's are in bytes)."""
         steps = tuple(step // self.array.itemsize for step in self.array.strides)
-        return steps if dim is None else steps[dim]
+        return steps if dim is None else steps[_axis("stride", dim, self.ndim)]
 
     def is_contiguous(self) -> bool:
         """Whether the values lie in C order without gaps."""
@@ -531,6 +532,17 @@ class Tensor(TensorConversions, TensorMethods, TensorMatrixMethods):
         )
 
 
+def _axis(name: str, dim: Any, ndim: int) -> int:
+    """Return an axis that exists, or raise."""
+    axis = check_integer(name, "dim", dim)
+    if not -ndim <= axis < ndim:
+        raise ShapeError(
+            f"{name}: dim must be from {-ndim} to {ndim - 1} for a Tensor of {ndim} axes, "
+            f"got {axis}"
+        )
+    return axis
+
+
 def _fill(tensor: Tensor, array: Array, node: Node | None) -> None:
     tensor.array = array
     tensor.node = node
@@ -576,7 +588,9 @@ def as_array(data: Any, dtype: DTypeLike = None) -> Array:
         if array.dtype == np.float64 and dtype is None and not _has_float64(data):
             array = array.astype(np.float32)
     if array.dtype.kind not in "fiub":
-        raise DTypeError(f"expected real numbers or booleans, got dtype {array.dtype}")
+        raise DTypeError(
+            f"expected real numbers or booleans, got {type(data).__name__} of dtype {array.dtype}"
+        )
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return array

@@ -24,6 +24,7 @@ from minigrad.errors import DeviceError, DTypeError, ShapeError
         (lambda: mg.ones((2,), dtype=np.int64), [1, 1], np.int64),
         (lambda: mg.full((2,), 3), [3, 3], np.int64),
         (lambda: mg.full((2,), 3.5), [3.5, 3.5], np.float32),
+        (lambda: mg.full((2,), 0.1, dtype=mg.float64), [0.1, 0.1], np.float64),
         (lambda: mg.arange(3), [0, 1, 2], np.int64),
         (lambda: mg.arange(1, 2, 0.5), [1.0, 1.5], np.float32),
         (lambda: mg.linspace(0, 1, 3), [0.0, 0.5, 1.0], np.float32),

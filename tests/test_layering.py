@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("minigrad", "kernels", "models")
 
 LAYERS = (
-    {"_links", "_version", "errors", "typing"},
+    {"_links", "_version", "arguments", "errors", "typing"},
     {"kernels"},
     {
         "anomaly",

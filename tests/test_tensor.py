@@ -606,6 +606,7 @@ def test_every_method_finds_its_function() -> None:
         (lambda t: t.max(t * 2), lambda a: np.maximum(a, a * 2)),
         (lambda t: t.add(t[0], alpha=3), lambda a: a + 3 * a[0]),
         (lambda t: t.sub(2, alpha=0.5), lambda a: a - 1.0),
+        (lambda t: t.add(0.1, alpha=0.1), lambda a: a + 0.1 * 0.1),  # not rounded to float32
         (lambda t: mg.min(t, t * 2), lambda a: np.minimum(a, a * 2)),
         (lambda t: t.sum(0, dtype=mg.float64), lambda a: a.sum(0)),
         (lambda t: t.float().mean(dtype=mg.float64), lambda a: np.float64(np.float32(a)).mean()),

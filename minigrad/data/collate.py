@@ -40,6 +40,8 @@ def default_collate(samples: Sequence[Any]) -> Any:
     >>> mg.data.default_collate([(0.5, 1), (1.5, 2)])
     (tensor([0.5, 1.5]), tensor([1, 2]))
     """
+    if not isinstance(samples, Sequence) or not samples:
+        raise TypeError(f"expected a sequence of one sample or more, got {samples!r}")
     first = samples[0]
     if isinstance(first, Mapping):
         return {key: default_collate([sample[key] for sample in samples]) for key in first}

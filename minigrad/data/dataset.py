@@ -8,8 +8,9 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from minigrad.errors import ShapeError
-from minigrad.random import Generator, default_generator
+from minigrad.arguments import check_items, check_number
+from minigrad.errors import DTypeError, ShapeError
+from minigrad.random import Generator, generator_or_default
 from minigrad.tensor import Tensor, as_tensor
 from minigrad.typing import Array
 
@@ -100,7 +101,13 @@ class Subset:
 
     def __init__(self, dataset: Any, indices: Sequence[int] | Array) -> None:
         self.dataset = dataset
-        self.indices: Array = np.asarray(indices, dtype=np.int64)
+        check_sized("Subset", dataset)
+        places = as_tensor(indices).array
+        if places.size and places.dtype.kind not in "iu":
+            raise DTypeError(f"Subset: indices must be integers, got {places.dtype}")
+        if places.ndim != 1:
+            raise ShapeError(f"Subset: indices must have one axis, got shape {places.shape}")
+        self.indices: Array = places.astype(np.int64)
         if self.indices.size and not 0 <= self.indices.min() <= self.indices.max() < len(dataset):
             raise IndexError(
                 f"Subset: indices must be from 0 to {len(dataset) - 1}, got "
@@ -120,6 +127,14 @@ class _BatchSubset(Subset):
     def get_batch(self, indices: Array) -> Any:
         """Return the samples at ``indices`` of this subset as one batch."""
         return self.dataset.get_batch(self.indices[indices])
+
+
+def check_sized(name: str, dataset: Any) -> None:
+    """Raise TypeError unless ``dataset`` has a length and samples."""
+    if isinstance(dataset, str) or not hasattr(dataset, "__len__"):
+        raise TypeError(
+            f"{name}: expected a data set, with a length and samples by index, got {dataset!r}"
+        )
 
 
 def random_split(
@@ -154,7 +169,11 @@ def random_split(
     >>> [len(part) for part in parts]
     [8, 2]
     """
+    check_sized("random_split", dataset)
     size = len(dataset)
+    source = generator_or_default(generator)
+    for length in check_items("random_split", "lengths", lengths):
+        check_number("random_split", "a length", length)
     shares = any(isinstance(length, float) for length in lengths)
     total = 1 if shares else size
     if min(lengths, default=0) < 0 or not math.isclose(sum(lengths), total):
@@ -165,7 +184,7 @@ def random_split(
     counts = [int(size * length) if shares else int(length) for length in lengths]
     for part in range(size - sum(counts)):
         counts[part % len(counts)] += 1
-    order = (generator or default_generator).numpy.permutation(size)
+    order = source.numpy.permutation(size)
     ends = np.cumsum(counts)
     return [
         _subset(dataset, order[end - count : end]) for end, count in zip(ends, counts, strict=True)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.data.collate import default_collate
-from minigrad.data.dataset import GivesBatches
+from minigrad.data.dataset import GivesBatches, check_sized
 from minigrad.data.prefetch import prefetched
-from minigrad.random import Generator, default_generator
+from minigrad.random import Generator, default_generator, generator_or_default
 from minigrad.typing import Array
 
 __all__ = ["DataLoader"]
@@ -74,6 +74,12 @@ class DataLoader:
     ) -> None:
         _check_integer("batch_size", batch_size, 1)
         _check_integer("prefetch", prefetch, 0)
+        check_sized("DataLoader", dataset)
+        for name, value in (("transform", transform), ("collate_fn", collate_fn)):
+            if value is not None and not callable(value):
+                raise TypeError(f"DataLoader: {name} must be a function, got {value!r}")
+        if generator is not None:
+            generator_or_default(generator)
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle = shuffle

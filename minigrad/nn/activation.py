@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad.arguments import check_integer, check_number
 from minigrad.nn import functional
 from minigrad.nn.module import Module
 from minigrad.tensor import Tensor
@@ -56,6 +57,7 @@ class LeakyReLU(Module):
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
+        check_number("LeakyReLU", "negative_slope", negative_slope)
         self.negative_slope = negative_slope
         self.inplace = inplace
 
@@ -80,6 +82,7 @@ class ELU(Module):
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
+        check_number("ELU", "alpha", alpha)
         self.alpha = alpha
         self.inplace = inplace
 
@@ -124,6 +127,8 @@ class GELU(Module):
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"GELU: approximate must be 'none' or 'tanh', got {approximate!r}")
         self.approximate = approximate
 
     def forward(self, x: Any) -> Tensor:
@@ -147,6 +152,8 @@ class Softplus(Module):
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
+        check_number("Softplus", "beta", beta)
+        check_number("Softplus", "threshold", threshold)
         self.beta = beta
         self.threshold = threshold
 
@@ -186,6 +193,8 @@ class Softmax(Module):
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
+        if dim is not None:
+            check_integer(type(self).__name__, "dim", dim)
         self.dim = dim
 
     def forward(self, x: Any) -> Tensor:
@@ -208,6 +217,8 @@ class LogSoftmax(Module):
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
+        if dim is not None:
+            check_integer(type(self).__name__, "dim", dim)
         self.dim = dim
 
     def forward(self, x: Any) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, Self, overload
 
+from minigrad.arguments import check_items
 from minigrad.nn.module import Module, indented, layout
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
@@ -56,7 +57,8 @@ class _ModuleSequence(Module):
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Add several modules at the end and return this container."""
-        for module in [self._checked(module) for module in modules]:
+        given = check_items(type(self).__name__, "modules", modules)
+        for module in [self._checked(module) for module in given]:
             self.append(module)
         return self
 
@@ -231,7 +233,9 @@ class ModuleDict(Module):
         self, modules: ModuleDict | Mapping[str, Module] | Iterable[tuple[str, Module]]
     ) -> None:
         """Add modules from a mapping or from pairs, replacing those of the same name."""
-        pairs = modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules
+        if isinstance(modules, (Mapping, ModuleDict)):
+            modules = modules.items()
+        pairs = check_items("ModuleDict", "modules", modules)
         for key, module in pairs:
             self[key] = module
 

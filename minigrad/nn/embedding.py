@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_integer
 from minigrad.nn import functional, init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter, new_parameter
@@ -48,6 +49,8 @@ class Embedding(Module):
         dtype: DTypeLike = None,
     ) -> None:
         super().__init__()
+        check_integer("Embedding", "num_embeddings", num_embeddings)
+        check_integer("Embedding", "embedding_dim", embedding_dim)
         if num_embeddings < 0 or embedding_dim < 0:
             raise ValueError(
                 f"Embedding: num_embeddings and embedding_dim must be >= 0, got {num_embeddings} "

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from minigrad.arguments import check_integer, check_items
 from minigrad.errors import ShapeError
 from minigrad.nn.module import Module
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, as_tensor
 
 __all__ = ["Flatten", "Unflatten"]
 
@@ -23,12 +24,14 @@ class Flatten(Module):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
+        check_integer("Flatten", "start_dim", start_dim)
+        check_integer("Flatten", "end_dim", end_dim)
         self.start_dim = start_dim
         self.end_dim = end_dim
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x``, flattened: (N, C, *S) -> (N, C*prod(S)) by default."""
-        return x.flatten(self.start_dim, self.end_dim)
+        return as_tensor(x).flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """Return the axes."""
@@ -48,11 +51,15 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
+        check_integer("Unflatten", "dim", dim)
+        for length in check_items("Unflatten", "unflattened_size", unflattened_size):
+            check_integer("Unflatten", "unflattened_size", length, -1)
         self.dim = dim
         self.unflattened_size = tuple(unflattened_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` with axis ``dim`` replaced by the new axes."""
+        x = as_tensor(x)
         if not -x.ndim <= self.dim < x.ndim:
             raise ShapeError(f"Unflatten: axis {self.dim} is out of range for shape {x.shape}")
         dim = self.dim % x.ndim

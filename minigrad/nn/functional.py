@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import ops
+from minigrad.arguments import check_integer, check_number, real_dtype
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.grad_mode import is_recomputing
 from minigrad.kernels import dispatch
@@ -111,6 +112,7 @@ def row_of_padding(padding_idx: int | None, rows: int) -> int | None:
     """
     if padding_idx is None:
         return None
+    padding_idx = check_integer("embedding", "padding_idx", padding_idx)
     if not -rows <= padding_idx < rows:
         raise IndexError(f"embedding: padding_idx {padding_idx} is out of range for {rows} rows")
     return padding_idx % rows
@@ -140,10 +142,13 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
     indices = as_tensor(tensor).array
     if indices.dtype.kind not in "iu":
         raise DTypeError(f"one_hot: expected integer class indices, got {indices.dtype}")
+    num_classes = check_integer("one_hot", "num_classes", num_classes)
     if num_classes == -1:
         if indices.size == 0:
             raise ShapeError("one_hot: num_classes is needed where there are no indices")
         num_classes = int(indices.max()) + 1
+    if num_classes < 0:
+        raise ValueError(f"one_hot: num_classes must be >= 0 (or -1: as needed), got {num_classes}")
     if indices.size and (indices.min() < 0 or indices.max() >= num_classes):
         raise IndexError(
             f"one_hot: class indices must be between 0 and {num_classes - 1}, got "
@@ -256,7 +261,7 @@ def _stored(function: Callable[..., Tensor], tensor: Any, *arguments: Any) -> Te
 
 
 def _converted(tensor: Any, dtype: DTypeLike) -> Any:
-    return tensor if dtype is None else as_tensor(tensor).to(np.dtype(dtype))
+    return tensor if dtype is None else as_tensor(tensor).to(real_dtype(dtype))
 
 
 def _explicit_dim(name: str, dim: int | None) -> int:
@@ -323,6 +328,8 @@ def batch_norm(
     .. [1] Ioffe & Szegedy, 2015, arXiv:1502.03167.
     """
     x = input if isinstance(input, Tensor) else as_tensor(input)
+    if momentum is not None:  # which where it counts is refused below
+        check_number("batch_norm", "momentum", momentum)
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError(
@@ -478,5 +485,5 @@ def refuse_deprecated(name: str, size_average: Any, reduce: Any) -> None:
     if size_average is not None or reduce is not None:
         raise ValueError(
             f"{name}: size_average and reduce are not supported, PyTorch has deprecated them; "
-            "use reduction='mean', 'sum' or 'none'"
+            f"got {size_average!r} and {reduce!r}: use reduction='mean', 'sum' or 'none'"
         )

@@ -11,8 +11,9 @@ from statistics import NormalDist
 
 import numpy as np
 
+from minigrad.arguments import check_number
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.random import Generator, default_generator
+from minigrad.random import Generator, generator_or_default
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
 
@@ -71,8 +72,10 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity == "relu":
         return math.sqrt(2.0)
     if nonlinearity == "leaky_relu":
+        if param is not None:
+            check_number("calculate_gain", "param", param)
         slope = 0.01 if param is None else float(param)
-        return math.sqrt(2.0 / (1.0 + slope**2))
+        return math.sqrt(2.0) / math.hypot(1.0, slope)
     if nonlinearity == "selu":
         return 0.75
     known = ", ".join(sorted({*_LINEAR, "tanh", "relu", "leaky_relu", "selu"}))
@@ -83,14 +86,21 @@ def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Fill with draws from the uniform distribution on [a, b]."""
-    return _store(tensor, _source(tensor, generator).uniform(a, b, tensor.shape))
+    source = _source(tensor, generator)
+    for argument, value in (("a", a), ("b", b)):
+        check_number("uniform_", argument, value)
+    if not (a <= b and math.isfinite(b - a)):
+        raise ValueError(f"uniform_: expected finite a <= b, got {a!r} and {b!r}")
+    return _store(tensor, source.uniform(a, b, tensor.shape))
 
 
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """Fill with draws from N(mean, std**2)."""
-    return _store(tensor, _source(tensor, generator).normal(mean, std, tensor.shape))
+    source = _source(tensor, generator)
+    _check_normal("normal_", mean, std)
+    return _store(tensor, source.normal(mean, std, tensor.shape))
 
 
 def trunc_normal_(
@@ -116,20 +126,35 @@ def trunc_normal_(
     -----
     By inversion: uniform draws between the distribution function at ``a`` and at ``b``.
     """
+    source = _source(tensor, generator)
+    _check_normal("trunc_normal_", mean, std)
+    for argument, value in (("a", a), ("b", b)):
+        check_number("trunc_normal_", argument, value)
+    if not std > 0.0:
+        raise ValueError(f"trunc_normal_: std must be positive, got {std!r}")
     if not a < b:
         raise ValueError(f"trunc_normal_: a must be less than b, got {a!r} and {b!r}")
     distribution = NormalDist(mean, std)
-    uniform = _source(tensor, generator).uniform(
-        distribution.cdf(a), distribution.cdf(b), tensor.shape
-    )
+    uniform = source.uniform(distribution.cdf(a), distribution.cdf(b), tensor.shape)
     # The inverse is infinite at 0 and 1, which a draw can round to.
     inside = np.clip(uniform, np.finfo(np.float64).tiny, 1.0 - np.finfo(np.float64).epsneg)
     inverse = np.vectorize(distribution.inv_cdf, otypes=[np.float64])
     return _store(tensor, np.clip(inverse(inside), a, b))
 
 
+def _check_normal(name: str, mean: float, std: float) -> None:
+    check_number(name, "mean", mean)
+    check_number(name, "std", std)
+    if not math.isfinite(mean):
+        raise ValueError(f"{name}: mean must be finite, got {mean!r}")
+    if not std >= 0.0:
+        raise ValueError(f"{name}: std must be >= 0, got {std!r}")
+
+
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with one value."""
+    _check_target(tensor)
+    check_number("constant_", "val", val)
     return _store(tensor, np.full(tensor.shape, val))
 
 
@@ -145,6 +170,7 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 def eye_(tensor: Tensor) -> Tensor:
     """Fill a matrix with ones on the diagonal and zeros elsewhere."""
+    _check_target(tensor)
     if tensor.ndim != 2:
         raise ShapeError(f"eye_: expected a Tensor with 2 axes, got shape {tensor.shape}")
     rows, columns = tensor.shape
@@ -168,6 +194,7 @@ def xavier_uniform_(
     .. [1] Glorot & Bengio, 2010, "Understanding the difficulty of training deep feedforward
        neural networks", equation 16.
     """
+    _check_gain("xavier_uniform_", gain)
     std = gain * _xavier_std("xavier_uniform_", tensor)
     bound = math.sqrt(3.0) * std
     return uniform_(tensor, -bound, bound, generator)
@@ -178,6 +205,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
 
     Parameters and reference: `xavier_uniform_`.
     """
+    _check_gain("xavier_normal_", gain)
     return normal_(tensor, 0.0, gain * _xavier_std("xavier_normal_", tensor), generator)
 
 
@@ -240,6 +268,8 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     .. [1] Saxe et al., 2013, arXiv:1312.6120. The signs are fixed by the diagonal of R, which
        makes the distribution uniform (Mezzadri, 2007, arXiv:math-ph/0609050, section 5).
     """
+    _check_target(tensor)
+    check_number("orthogonal_", "gain", gain)
     if tensor.ndim < 2:
         raise ShapeError(f"orthogonal_: expected at least 2 axes, got shape {tensor.shape}")
     source = _source(tensor, generator)
@@ -261,10 +291,17 @@ def fans(name: str, tensor: Tensor) -> tuple[int, int]:
     ShapeError
         If it has fewer than 2 axes.
     """
+    _check_target(tensor)
     if tensor.ndim < 2:
         raise ShapeError(f"{name}: expected at least 2 axes (out, in, ...), got {tensor.shape}")
     receptive_field = math.prod(tensor.shape[2:])
     return tensor.shape[1] * receptive_field, tensor.shape[0] * receptive_field
+
+
+def _check_gain(name: str, gain: float) -> None:
+    check_number(name, "gain", gain)
+    if not 0.0 <= gain < 1e300:
+        raise ValueError(f"{name}: gain must be a finite number >= 0, got {gain!r}")
 
 
 def _xavier_std(name: str, tensor: Tensor) -> float:
@@ -280,9 +317,15 @@ def _kaiming_std(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: s
 
 
 def _source(tensor: Tensor, generator: Generator | None) -> np.random.Generator:
+    _check_target(tensor)
     if tensor.dtype.kind != "f":
         raise DTypeError(f"expected a floating Tensor to draw into, got {tensor.dtype}")
-    return (default_generator if generator is None else generator).numpy
+    return generator_or_default(generator).numpy
+
+
+def _check_target(tensor: Tensor) -> None:
+    if not isinstance(tensor, Tensor):
+        raise DTypeError(f"expected a Tensor to fill, got {type(tensor).__name__}")
 
 
 def _store(tensor: Tensor, values: Array) -> Tensor:

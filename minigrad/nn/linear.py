@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from minigrad.arguments import check_integer
 from minigrad.nn import init
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import Parameter, new_parameter
@@ -66,6 +67,8 @@ class Linear(Module):
         dtype: DTypeLike = None,
     ) -> None:
         super().__init__()
+        check_integer("Linear", "in_features", in_features)
+        check_integer("Linear", "out_features", out_features)
         if in_features < 0 or out_features < 0:
             raise ValueError(
                 f"Linear: in_features and out_features must be >= 0, got {in_features} and "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad.arguments import check_integer, check_number
 from minigrad.nn import functional
 from minigrad.nn.module import Module
 from minigrad.ops.loss import Reduction
@@ -66,7 +67,8 @@ class CrossEntropyLoss(_Loss):
     ) -> None:
         super().__init__(size_average, reduce, reduction)
         self.register_buffer("weight", weight)
-        self.ignore_index = ignore_index
+        self.ignore_index = check_integer(type(self).__name__, "ignore_index", ignore_index)
+        check_number("CrossEntropyLoss", "label_smoothing", label_smoothing)
         self.label_smoothing = label_smoothing
 
     def forward(self, x: Any, target: Any) -> Tensor:
@@ -107,7 +109,7 @@ class NLLLoss(_Loss):
     ) -> None:
         super().__init__(size_average, reduce, reduction)
         self.register_buffer("weight", weight)
-        self.ignore_index = ignore_index
+        self.ignore_index = check_integer(type(self).__name__, "ignore_index", ignore_index)
 
     def forward(self, x: Any, target: Any) -> Tensor:
         """Return the loss of ``x``, shape (N, K, *S), for ``target``, shape (N, *S)."""
@@ -167,6 +169,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
         super().__init__(None, None, reduction)
+        check_number("HuberLoss", "delta", delta)
         self.delta = delta
 
     def forward(self, x: Any, target: Any) -> Tensor:

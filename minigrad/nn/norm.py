@@ -15,10 +15,12 @@ False     either               absent              the batch                 not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
+from minigrad.arguments import check_integer, check_number
 from minigrad.device import Device
 from minigrad.errors import ShapeError
 from minigrad.grad_mode import is_recomputing
@@ -49,6 +51,7 @@ def momentum_from_decay(decay: float) -> float:
     ValueError
         If ``decay`` is not between 0 and 1.
     """
+    check_number("momentum_from_decay", "decay", decay)
     if not 0.0 <= decay <= 1.0:
         raise ValueError(f"momentum_from_decay: decay must be between 0 and 1, got {decay!r}")
     return 1.0 - decay
@@ -115,8 +118,8 @@ class BatchNorm(Module):
 
     _fixed_dtype_buffers = frozenset({"running_mean", "running_var"})
     _optional_keys = frozenset({"num_batches_tracked"})
-    _ndims: ClassVar[tuple[int, ...]]
-    _shapes: ClassVar[str]
+    _ndims: ClassVar[Sequence[int]] = range(2, 65)  # up to what NumPy has
+    _shapes: ClassVar[str] = "(N, C, *S)"
 
     weight: Parameter | None
     bias: Parameter | None
@@ -138,6 +141,10 @@ class BatchNorm(Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
+        check_integer(name, "num_features", num_features)
+        check_number(name, "eps", eps)
+        if momentum is not None:
+            check_number(name, "momentum", momentum)
         if num_features < 0:
             raise ValueError(f"{name}: num_features must be >= 0, got {num_features}")
         if not 0.0 <= eps < np.inf:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import real_dtype
 from minigrad.device import Device
 from minigrad.tensor import Tensor
 from minigrad.typing import DTypeLike, Shape
@@ -64,4 +65,4 @@ def new_parameter(shape: Shape, device: Any, dtype: DTypeLike) -> Parameter:
     """
     if device is not None:
         Device(device)
-    return Parameter(np.zeros(shape, np.float32 if dtype is None else dtype))
+    return Parameter(np.zeros(shape, np.float32 if dtype is None else real_dtype(dtype)))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_number
 from minigrad.engine import Node, Op, apply
 from minigrad.kernels.memory import empty_like
 from minigrad.ops.math import Erf
@@ -101,6 +102,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
     """
     if negative_slope == 0.0:  # and infinity times 0 would be NaN
         return relu(x)
+    check_number("leaky_relu", "negative_slope", negative_slope)
     result: Tensor = apply(LeakyRelu, as_float(x), negative_slope=float(negative_slope))
     return result
 
@@ -142,6 +144,7 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
     ----------
     .. [1] Clevert, Unterthiner & Hochreiter, 2016, arXiv:1511.07289, equation 15.
     """
+    check_number("elu", "alpha", alpha)
     result: Tensor = apply(Elu, as_float(x), alpha=float(alpha))
     return result
 
@@ -350,6 +353,8 @@ def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     ValueError
         If ``beta`` is not positive.
     """
+    check_number("softplus", "beta", beta)
+    check_number("softplus", "threshold", threshold)
     if not beta > 0.0:
         raise ValueError(f"softplus: beta must be positive, got {beta!r}")
     result: Tensor = apply(Softplus, as_float(x), beta=float(beta), threshold=float(threshold))

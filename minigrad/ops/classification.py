@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_integer, check_number
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.loss import Reduction, check_reduction, reduce_losses
@@ -182,6 +183,7 @@ def cross_entropy(
     tensor(1.3862944)
     """
     check_reduction("cross_entropy", reduction)
+    check_number("cross_entropy", "label_smoothing", label_smoothing)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
     x, target = as_float(x), as_tensor(target)
@@ -269,6 +271,7 @@ def _class_indices(
     name: str, target: Tensor, classes: int, ignore_index: int
 ) -> tuple[Array, Array | None]:
     """Return targets as a vector, and which of them count (None: all), or raise."""
+    ignore_index = check_integer(name, "ignore_index", ignore_index)
     array = target.array
     if array.dtype.kind not in "iu":
         raise DTypeError(f"{name}: class indices must be integers, got {array.dtype}")

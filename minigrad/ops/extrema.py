@@ -115,7 +115,7 @@ def amin(x: Any, dim: Axis = None, keepdim: bool = False) -> Tensor:
 def _extremum(name: str, op: type[Op], x: Tensor, dim: Axis, keepdim: bool) -> Tensor:
     axes = dim if dim is None else normalize_axes(name, dim, x.ndim)
     try:
-        result: Tensor = apply(op, x, dim=axes, keepdim=keepdim)
+        result: Tensor = apply(op, x, dim=axes, keepdim=bool(keepdim))
     except ValueError:
         raise _nothing_to_choose(name, x, dim) from None
     return result
@@ -226,7 +226,7 @@ def _search(
     """Return `numpy.argmax` or `numpy.argmin` of a Tensor."""
     axis = None if dim is None else normalize_axis(name, dim, x.ndim)
     try:
-        return _wrap(np.asarray(search(x.array, axis=axis, keepdims=keepdim)))
+        return _wrap(np.asarray(search(x.array, axis=axis, keepdims=bool(keepdim))))
     except ValueError:
         raise _nothing_to_choose(name, x, dim) from None
 
@@ -308,4 +308,4 @@ def count_nonzero(x: Any, dim: Axis = None) -> Tensor:
 
 def _ask(name: str, question: Callable[..., Any], x: Tensor, dim: Axis, keepdim: bool) -> Tensor:
     axes = normalize_axes(name, dim, x.ndim)
-    return _wrap(np.asarray(question(x.array, axis=axes, keepdims=keepdim)))
+    return _wrap(np.asarray(question(x.array, axis=axes, keepdims=bool(keepdim))))

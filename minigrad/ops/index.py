@@ -67,7 +67,10 @@ def _entry(entry: Any) -> Any:
     if type(entry) is int or isinstance(entry, slice) or entry is None or entry is Ellipsis:
         return entry
     if isinstance(entry, (Tensor, np.ndarray, list, tuple, range, bool, np.bool_)):
-        array = np.array(entry.array if isinstance(entry, Tensor) else entry)
+        try:
+            array = np.array(entry.array if isinstance(entry, Tensor) else entry)
+        except ValueError as error:
+            raise ShapeError(f"indices must be of a regular shape, got {entry!r}") from error
         if array.size == 0 and isinstance(entry, (list, tuple)):
             array = array.astype(np.intp)  # NumPy makes floats of an empty list
         if array.dtype.kind in "iu":
@@ -308,12 +311,14 @@ def embedding(indices: Any, weight: Any) -> Tensor:
     key = Key((indices.array.copy(),), True)
     if indices.dtype.kind == "i" and indices.array.size and indices.array.min() < 0:
         raise IndexError(
-            f"embedding: indices must be from 0 to {weight.shape[0] - 1}, got {indices.array.min()}"
+            f"embedding: indices must be from 0 to {weight.shape[0] - 1}, got "
+            f"{indices.array.min()}, for weight of shape {weight.shape}"
         )
     try:
         result: Tensor = apply(Index, weight, index=key)
     except IndexError:
         raise IndexError(
-            f"embedding: indices must be from 0 to {weight.shape[0] - 1}, got {indices.array.max()}"
+            f"embedding: indices must be from 0 to {weight.shape[0] - 1}, got "
+            f"{indices.array.max()}, for weight of shape {weight.shape}"
         ) from None
     return result

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_integer, check_items
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import ShapeError
 from minigrad.ops.axes import normalize_axes, normalize_axis
@@ -83,9 +84,13 @@ def cat(tensors: Sequence[Any], dim: int = 0) -> Tensor:
     return result
 
 
+def _tensors(name: str, tensors: Any) -> list[Tensor]:
+    return [as_tensor(tensor) for tensor in check_items(name, "tensors", tensors)]
+
+
 def _promoted(name: str, tensors: Any) -> list[Tensor]:
     """Return the sequence as Tensors of one dtype."""
-    parts = [as_tensor(tensor) for tensor in tensors]
+    parts = _tensors(name, tensors)
     if not parts:
         raise ShapeError(f"{name}: expected a sequence of one Tensor or more, got none")
     dtype = parts[0].dtype
@@ -145,14 +150,14 @@ def _np_stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
 @implements(np.vstack)
 def vstack(tup: Sequence[Any]) -> Tensor:
     """Join Tensors along axis 0; those of rank 1 become rows of a matrix."""
-    return cat([reshape(t, (1, -1)) if t.ndim < 2 else t for t in map(as_tensor, tup)], 0)
+    return cat([reshape(t, (1, -1)) if t.ndim < 2 else t for t in _tensors("vstack", tup)], 0)
 
 
 @public
 @implements(np.hstack)
 def hstack(tup: Sequence[Any]) -> Tensor:
     """Join Tensors along axis 1, or those of rank 1 along their only axis."""
-    parts = [reshape(t, -1) if t.ndim == 0 else t for t in map(as_tensor, tup)]
+    parts = [reshape(t, -1) if t.ndim == 0 else t for t in _tensors("hstack", tup)]
     return cat(parts, 0 if parts and parts[0].ndim == 1 else 1)
 
 
@@ -181,13 +186,16 @@ def split(x: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> 
     axis = normalize_axis("split", dim, x.ndim)
     length = x.shape[axis]
     if isinstance(split_size_or_sections, Sequence):
+        for section in check_items("split", "split_size_or_sections", split_size_or_sections):
+            check_integer("split", "a length", section)
         stops = np.cumsum(split_size_or_sections).tolist() or [0]
         if stops[-1] != length or min(split_size_or_sections, default=0) < 0:
             raise ShapeError(
                 f"split: lengths must add up to {length}, the length of dim {axis}, "
-                f"got {list(split_size_or_sections)}"
+                f"got {list(split_size_or_sections)} for shape {x.shape}"
             )
         return _cut(x, stops, axis)
+    split_size_or_sections = check_integer("split", "the length", split_size_or_sections)
     if split_size_or_sections < 1:
         raise ShapeError(
             f"split: the length of a part must be positive, got {split_size_or_sections}"
@@ -227,6 +235,7 @@ def chunk(x: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """
     x = as_tensor(x)
     axis = normalize_axis("chunk", dim, x.ndim)
+    chunks = check_integer("chunk", "chunks", chunks)
     if chunks < 1:
         raise ShapeError(f"chunk: expected one part or more, got {chunks}")
     return split(x, max(1, -(-x.shape[axis] // chunks)), axis)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from minigrad.arguments import check_number
 from minigrad.errors import ShapeError
 from minigrad.ops.promotion import as_float, promote
 from minigrad.registry import FUNCTIONS, public
@@ -75,6 +76,7 @@ def huber_loss(x: Any, target: Any, *, delta: float = 1.0, reduction: Reduction 
     ValueError
         If ``delta`` is not positive.
     """
+    check_number("huber_loss", "delta", delta)
     if not delta > 0.0:
         raise ValueError(f"huber_loss: delta must be positive, got {delta!r}")
     size = _difference("huber_loss", x, target, reduction).abs()

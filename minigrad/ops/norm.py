@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.arguments import check_number
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.kernels import dispatch
@@ -239,7 +240,7 @@ def batch_norm_eval(
     _check(array, gamma, beta, eps)
     statistics = []
     for name, value in (("mean", mean), ("var", var)):
-        source = value.array if isinstance(value, Tensor) else np.asarray(value)
+        source = as_tensor(value).array
         _check_vector(name, source.shape, array.shape)
         statistics.append(np.array(source, dtype=np.float64))
     result: Tensor = apply(BatchNormEval, x, *statistics, gamma, beta, eps=eps)
@@ -254,9 +255,12 @@ def _check(x: Array, gamma: Any, beta: Any, eps: float) -> None:
     for name, value in (("gamma", gamma), ("beta", beta)):
         if value is None:
             continue
+        if not isinstance(value, (Tensor, np.ndarray)):
+            raise DTypeError(f"batch_norm: {name} must be a Tensor, got {type(value).__name__}")
         _check_vector(name, value.shape, x.shape)
         if value.dtype != x.dtype:
             raise DTypeError(f"batch_norm: {name} must be {x.dtype}, as x is, got {value.dtype}")
+    check_number("batch_norm", "eps", eps)
     if not (eps >= 0.0 and math.isfinite(eps)):
         raise ValueError(f"batch_norm: eps must be a finite number >= 0, got {eps!r}")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.engine import Node, Op, apply
 from minigrad.ops.broadcasting import apply_broadcasting
-from minigrad.ops.promotion import as_float, promote
+from minigrad.ops.promotion import as_float, cast, promote
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, as_tensor
 from minigrad.typing import Array
@@ -37,8 +37,10 @@ class Pow(Op):
     def backward(ctx: Node, dy: Any, a: Any, b: Any, y: Any) -> tuple[Any, Any]:
         da = db = None
         if ctx.needs[0]:
-            # b * a ** (b - 1) would be 0 * inf or 0 * NaN there.
-            undefined = np.logical_and(b == 0, np.logical_not(np.abs(a) > 0))
+            # b * a ** (b - 1) would be 0 * inf or 0 * NaN there: subnormal numbers, too, have no
+            # finite reciprocal.
+            smallest = float(np.finfo(a.dtype).tiny)
+            undefined = np.logical_and(b == 0, np.logical_not(np.abs(a) >= smallest))
             da = dy * (b * np.where(undefined, 1.0, a) ** (b - 1.0))
         if ctx.needs[1]:
             at_zero = np.logical_and(a == 0, b >= 0)
@@ -119,8 +121,11 @@ class Square(Op):
 @public
 @implements(np.square)
 def square(x: Any) -> Tensor:
-    """Return the square of each element."""
-    result: Tensor = apply(Square, as_tensor(x))
+    """Return the square of each element; booleans become int64."""
+    tensor = as_tensor(x)
+    if tensor.array.dtype.kind == "b":  # whose square is int8 to NumPy, and int64 to `pow`
+        tensor = cast(tensor, np.int64)
+    result: Tensor = apply(Square, tensor)
     return result
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import real_dtype
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import DTypeError
 from minigrad.registry import public
@@ -62,7 +63,7 @@ def cast(x: Any, dtype: DTypeLike) -> Tensor:
         ``x`` itself if it has that dtype.
     """
     tensor = as_tensor(x)
-    dtype = np.dtype(dtype)
+    dtype = real_dtype(dtype)
     if tensor.dtype == dtype:
         return tensor
     if dtype.kind != "f":  # integers and booleans carry no gradient
@@ -83,6 +84,8 @@ def result_type(*operands: Any) -> np.dtype[Any]:
     scalar: np.dtype[Any] | None = None
     for operand in operands:
         if isinstance(operand, (Tensor, np.ndarray)):
+            if operand.dtype.kind not in _KINDS:
+                as_array(operand)  # which refuses it
             if operand.ndim:
                 ranked = _wider(ranked, operand.dtype)
             else:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import real_dtype
 from minigrad.device import Device
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.expansion import broadcast_to
@@ -28,12 +29,18 @@ def _finish(tensor: Tensor, device: Any, requires_grad: bool) -> Tensor:
     return tensor.requires_grad_() if requires_grad else tensor
 
 
+def _optional(dtype: DTypeLike) -> np.dtype[Any] | None:
+    return None if dtype is None else real_dtype(dtype)
+
+
 @public
 def zeros_like(
     x: Any, *, dtype: DTypeLike = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a Tensor of zeros of the shape and dtype of ``x``, unless another is given."""
-    return _finish(_wrap(np.zeros_like(as_tensor(x).array, dtype)), device, requires_grad)
+    return _finish(
+        _wrap(np.zeros_like(as_tensor(x).array, _optional(dtype))), device, requires_grad
+    )
 
 
 @public
@@ -41,7 +48,7 @@ def ones_like(
     x: Any, *, dtype: DTypeLike = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a Tensor of ones of the shape and dtype of ``x``, unless another is given."""
-    return _finish(_wrap(np.ones_like(as_tensor(x).array, dtype)), device, requires_grad)
+    return _finish(_wrap(np.ones_like(as_tensor(x).array, _optional(dtype))), device, requires_grad)
 
 
 @public
@@ -49,7 +56,9 @@ def empty_like(
     x: Any, *, dtype: DTypeLike = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a Tensor of arbitrary values of the shape and dtype of ``x``."""
-    return _finish(_wrap(np.empty_like(as_tensor(x).array, dtype)), device, requires_grad)
+    return _finish(
+        _wrap(np.empty_like(as_tensor(x).array, _optional(dtype))), device, requires_grad
+    )
 
 
 @public
@@ -85,7 +94,7 @@ def full_like(
         If ``fill_value`` is floating and the dtype is not.
     """
     x, given = as_tensor(x), as_tensor(fill_value)
-    dtype = x.dtype if dtype is None else np.dtype(dtype)
+    dtype = x.dtype if dtype is None else real_dtype(dtype)
     if given.ndim:
         raise ShapeError(f"full_like: expected a value of rank 0, got shape {given.shape}")
     if given.dtype.kind == "f" and dtype.kind != "f":

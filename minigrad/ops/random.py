@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_number
 from minigrad.ops.promotion import as_float
-from minigrad.random import Generator, default_generator
+from minigrad.random import Generator, generator_or_default
 from minigrad.registry import FUNCTIONS, public
 from minigrad.tensor import Tensor, _wrap
 
@@ -44,12 +45,13 @@ def dropout(
     The product with a mask of zeros and ``1 / (1 - p)``, so the gradient is the upstream times the
     same mask, at every order (Srivastava et al. 2014, scaled in training instead of evaluation).
     """
+    check_number("dropout", "p", p)
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout: p must be between 0 and 1, got {p!r}")
     tensor = as_float(x)
     if not training or p == 0.0:
         return tensor
-    source = (generator or default_generator).numpy
+    source = generator_or_default(generator).numpy
     mask = (source.random(tensor.shape, dtype=np.float32) >= p).astype(tensor.dtype)
     if p < 1.0:
         mask *= mask.dtype.type(1.0 / (1.0 - p))

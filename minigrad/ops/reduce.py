@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_number
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import DTypeError
 from minigrad.ops.axes import normalize_axes
@@ -87,8 +88,8 @@ def sum(  # noqa: A001 - PyTorch's name
     x = as_tensor(x, dtype)
     axes = dim if dim is None else normalize_axes("sum", dim, x.ndim)
     if x.array.dtype.kind != "f":
-        return _wrap(np.asarray(np.sum(x.array, axes, np.int64, keepdims=keepdim)))
-    result: Tensor = apply(Sum, x, dim=axes, keepdim=keepdim)
+        return _wrap(np.asarray(np.sum(x.array, axes, np.int64, keepdims=bool(keepdim))))
+    result: Tensor = apply(Sum, x, dim=axes, keepdim=bool(keepdim))
     return result
 
 
@@ -147,7 +148,7 @@ def mean(x: Any, dim: Axis = None, keepdim: bool = False, *, dtype: DTypeLike = 
     """
     x = _floating("mean", as_tensor(x, dtype))
     axes = dim if dim is None else normalize_axes("mean", dim, x.ndim)
-    result: Tensor = apply(Mean, x, dim=axes, keepdim=keepdim)
+    result: Tensor = apply(Mean, x, dim=axes, keepdim=bool(keepdim))
     return result
 
 
@@ -225,9 +226,10 @@ def var(x: Any, dim: Axis = None, *, correction: float = 1, keepdim: bool = Fals
     -----
     Two passes over ``x``: the deviations are taken from the mean before they are squared.
     """
+    check_number("var", "correction", correction)
     x = _floating("var", as_tensor(x))
     axes = dim if dim is None else normalize_axes("var", dim, x.ndim)
-    result: Tensor = apply(Var, x, dim=axes, correction=correction, keepdim=keepdim)
+    result: Tensor = apply(Var, x, dim=axes, correction=correction, keepdim=bool(keepdim))
     return result
 
 
@@ -298,9 +300,10 @@ def std(x: Any, dim: Axis = None, *, correction: float = 1, keepdim: bool = Fals
     ShapeError
         If an axis does not exist or is named twice.
     """
+    check_number("std", "correction", correction)
     x = _floating("std", as_tensor(x))
     axes = dim if dim is None else normalize_axes("std", dim, x.ndim)
-    result: Tensor = apply(Std, x, dim=axes, correction=correction, keepdim=keepdim)
+    result: Tensor = apply(Std, x, dim=axes, correction=correction, keepdim=bool(keepdim))
     return result
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_integer
 from minigrad.engine import Node, Op, apply
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, _wrap, as_tensor
@@ -74,6 +75,7 @@ def round(x: Any, *, decimals: int = 0) -> Tensor:  # noqa: A001 - PyTorch's nam
     -------
     Tensor like ``x``
     """
+    decimals = check_integer("round", "decimals", decimals)
     return _piecewise_constant(x, lambda array: np.round(array, decimals))
 
 

@@ -324,7 +324,10 @@ def movedim(x: Any, source: int | Sequence[int], destination: int | Sequence[int
     origins = normalize_axes("movedim", source, x.ndim) or ()
     goals = normalize_axes("movedim", destination, x.ndim) or ()
     if len(origins) != len(goals):
-        raise ShapeError(f"movedim: {len(origins)} axes cannot move to {len(goals)} places")
+        raise ShapeError(
+            f"movedim: {len(origins)} axes cannot move to {len(goals)} places, got source {source} "
+            f"and destination {destination}"
+        )
     order = [axis for axis in range(x.ndim) if axis not in origins]
     for goal, origin in sorted(zip(goals, origins, strict=True)):
         order.insert(goal, origin)

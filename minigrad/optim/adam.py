@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minigrad.arguments import check_number
 from minigrad.kernels import dispatch
 from minigrad.optim.optimizer import (
     Group,
@@ -89,6 +90,10 @@ class Adam(Optimizer):
     def _check(self, group: Group) -> None:
         check_non_negative(group, "lr", "eps", "weight_decay")
         betas = group["betas"]
+        if not isinstance(betas, (tuple, list)):
+            raise TypeError(f"betas must be two numbers, got {betas!r}")
+        for beta in betas:
+            check_number("Adam", "betas", beta)
         if len(betas) != 2 or not all(0.0 <= beta < 1.0 for beta in betas):
             raise ValueError(f"betas must be two numbers in [0, 1), got {betas!r}")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from minigrad.arguments import check_items, check_number
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
 
@@ -54,6 +55,8 @@ def clip_grad_norm_(
     ----------
     .. [1] Pascanu, Mikolov & Bengio, 2013, arXiv:1211.5063, Algorithm 1.
     """
+    check_number("clip_grad_norm_", "max_norm", max_norm)
+    check_number("clip_grad_norm_", "norm_type", norm_type)
     if not max_norm >= 0.0:
         raise ValueError(f"max_norm must be a number >= 0, got {max_norm!r}")
     if not norm_type > 0.0:
@@ -93,6 +96,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     ValueError
         If ``clip_value`` is negative or NaN.
     """
+    check_number("clip_grad_value_", "clip_value", clip_value)
     if not clip_value >= 0.0:
         raise ValueError(f"clip_value must be a number >= 0, got {clip_value!r}")
     for grad in _gradients(parameters):
@@ -101,7 +105,12 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    params = [parameters] if isinstance(parameters, Tensor) else parameters
+    if isinstance(parameters, Tensor):
+        parameters = [parameters]
+    params = check_items("clip_grad", "parameters", parameters)
+    for param in params:
+        if not isinstance(param, Tensor):
+            raise TypeError(f"expected Tensors with gradients, got {type(param).__name__} in them")
     return [param.grad for param in params if param.grad is not None]
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from minigrad.arguments import check_number
+from minigrad.nn import Module
 from minigrad.optim.optimizer import Group
 from minigrad.tensor import Tensor
-
-if TYPE_CHECKING:
-    from minigrad.nn.module import Module
 
 __all__ = ["no_decay_groups"]
 
@@ -46,6 +43,9 @@ def no_decay_groups(net: Module, weight_decay: float) -> list[Group]:
     [(1, 0.0001), (3, 0.0)]
     >>> optimizer = mg.optim.SGD(groups, lr=0.1, momentum=0.9)
     """
+    check_number("no_decay_groups", "weight_decay", weight_decay)
+    if not isinstance(net, Module):
+        raise TypeError(f"no_decay_groups: expected a Module, got {type(net).__name__}")
     decay: list[Tensor] = []
     no_decay: list[Tensor] = []
     for name, param in net.named_parameters():

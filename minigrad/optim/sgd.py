@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigrad.arguments import check_number
 from minigrad.kernels import dispatch
 from minigrad.optim.optimizer import Group, Optimizer, Params, State, check_non_negative
 from minigrad.tensor import _wrap
@@ -92,6 +93,7 @@ class SGD(Optimizer):
 
     def _check(self, group: Group) -> None:
         check_non_negative(group, "lr", "momentum", "weight_decay")
+        check_number("SGD", "dampening", group["dampening"])
         if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
             raise ValueError(
                 "nesterov needs momentum > 0 and dampening == 0, got "

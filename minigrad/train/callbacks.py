@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Literal
 
+from minigrad.arguments import check_integer, check_number
 from minigrad.train.run import Run
 
 __all__ = ["Callback", "EarlyStopping", "EpochLines"]
@@ -60,11 +61,15 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         mode: Literal["min", "max"] = "min",
     ) -> None:
+        check_integer("EarlyStopping", "patience", patience)
+        check_number("EarlyStopping", "min_delta", min_delta)
         if patience < 1 or min_delta < 0 or mode not in ("min", "max"):
             raise ValueError(
                 "EarlyStopping: expected patience >= 1, min_delta >= 0 and mode 'min' or 'max', "
                 f"got {patience!r}, {min_delta!r} and {mode!r}"
             )
+        if not isinstance(monitor, str):
+            raise TypeError(f"EarlyStopping: monitor must be a name, got {monitor!r}")
         self.monitor = monitor
         self.patience = patience
         self.min_delta = min_delta

@@ -11,7 +11,7 @@ import numpy as np
 from minigrad.errors import ShapeError
 from minigrad.grad_mode import no_grad
 from minigrad.nn import Module
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, as_tensor
 
 __all__ = ["Average", "Loss", "Metric", "Metrics", "accuracy", "evaluate", "split_batch"]
 
@@ -48,7 +48,7 @@ def accuracy(logits: Any, target: Any) -> float:
     >>> mg.train.accuracy(mg.tensor([[0.1, 2.0], [3.0, 1.0]]), mg.tensor([1, 1]))
     0.5
     """
-    scores, classes = np.asarray(logits), np.asarray(target)
+    scores, classes = as_tensor(logits).array, as_tensor(target).array
     if scores.ndim != 2 or classes.shape != scores.shape[:1]:
         raise ShapeError(
             f"accuracy: expected logits (N, K) and target (N,), got {scores.shape} and "

@@ -87,3 +87,10 @@ def test_integers_stay_integers() -> None:
     assert pow(np.array([2, 3]), 3).dtype == np.int64
     assert square(np.array([2, 3])).dtype == np.int64
     assert pow(np.array([2, 3]), 0.5).dtype == np.float32
+    assert square(np.array([True, False])).dtype == np.int64
+
+
+def test_exponent_zero_at_subnormal_numbers() -> None:
+    """Their reciprocal overflows, and 0 * inf is no gradient."""
+    da, _ = gradients([5e-324, -5e-324, 0.0], [0.0, 0.0, 0.0])
+    assert da.tolist() == [0.0, 0.0, 0.0]

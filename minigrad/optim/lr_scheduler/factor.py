@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
+from minigrad.arguments import check_integer, check_items, check_number
 from minigrad.optim.lr_scheduler.base import (
     LRScheduler,
     check_optimizer,
@@ -60,6 +61,9 @@ class LambdaLR(LRScheduler):
             self.lr_lambdas = list(lr_lambda)
         else:
             self.lr_lambdas = [lr_lambda] * groups
+        for factor in self.lr_lambdas:
+            if not callable(factor):
+                raise TypeError(f"LambdaLR: lr_lambda must be a function, got {factor!r}")
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -94,6 +98,7 @@ class StepLR(LRScheduler):
     ) -> None:
         check_positive_integer("step_size", step_size)
         self.step_size = step_size
+        check_number(type(self).__name__, "gamma", gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -126,7 +131,11 @@ class MultiStepLR(LRScheduler):
         gamma: float = 0.1,
         last_epoch: int = -1,
     ) -> None:
-        self.milestones = sorted(milestones)
+        epochs = check_items("MultiStepLR", "milestones", milestones)
+        self.milestones = sorted(
+            [check_integer("MultiStepLR", "a milestone", epoch) for epoch in epochs]
+        )
+        check_number(type(self).__name__, "gamma", gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -149,6 +158,7 @@ class ExponentialLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        check_number(type(self).__name__, "gamma", gamma)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
@@ -205,6 +215,8 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
+        check_number("LinearLR", "start_factor", start_factor)
+        check_number("LinearLR", "end_factor", end_factor)
         if not 0.0 < start_factor <= 1.0:
             raise ValueError(f"start_factor must be in (0, 1], got {start_factor!r}")
         if not 0.0 <= end_factor <= 1.0:
@@ -257,6 +269,7 @@ class CosineAnnealingLR(LRScheduler):
     ) -> None:
         check_positive_integer("T_max", T_max)
         self.T_max = T_max
+        check_number("CosineAnnealingLR", "eta_min", eta_min)
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
 

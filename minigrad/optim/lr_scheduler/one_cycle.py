@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from minigrad.arguments import check_items, check_number
 from minigrad.optim.lr_scheduler.base import (
     LRScheduler,
     check_optimizer,
@@ -88,6 +89,17 @@ class OneCycleLR(LRScheduler):
             check_positive_integer("steps_per_epoch", steps_per_epoch)
             total_steps = epochs * steps_per_epoch
         check_positive_integer("total_steps", total_steps)
+        for name, value in (
+            ("pct_start", pct_start),
+            ("div_factor", div_factor),
+            ("final_div_factor", final_div_factor),
+        ):
+            check_number("OneCycleLR", name, value)
+        if not (div_factor > 0.0 and final_div_factor > 0.0):
+            raise ValueError(
+                "OneCycleLR: div_factor and final_div_factor must be positive, got "
+                f"{div_factor!r} and {final_div_factor!r}"
+            )
         if not 0.0 <= pct_start <= 1.0:
             raise ValueError(f"pct_start must be in [0, 1], got {pct_start!r}")
         if anneal_strategy not in ("cos", "linear"):
@@ -168,6 +180,9 @@ def _phases(total_steps: int, pct_start: float, three_phase: bool) -> list[_Phas
 
 
 def _one_per_group(name: str, value: float | Sequence[float], groups: list[Group]) -> list[float]:
+    several = isinstance(value, Sequence)
+    for number in check_items("OneCycleLR", name, value) if several else [value]:
+        check_number("OneCycleLR", name, number)
     if not isinstance(value, Sequence):
         return [value] * len(groups)
     if len(value) != len(groups):

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
+from minigrad.arguments import check_integer, check_items
 from minigrad.errors import FormatError
-from minigrad.optim.lr_scheduler.base import LRScheduler
+from minigrad.optim.lr_scheduler.base import LRScheduler, check_optimizer
 from minigrad.optim.optimizer import Optimizer
 
 __all__ = ["SequentialLR"]
@@ -48,10 +49,16 @@ class SequentialLR(LRScheduler):
         milestones: Sequence[int],
         last_epoch: int = -1,
     ) -> None:
+        check_optimizer(optimizer)
+        for scheduler in check_items("SequentialLR", "schedulers", schedulers):
+            if not isinstance(scheduler, LRScheduler):
+                raise TypeError(f"SequentialLR: expected schedules, got {scheduler!r} in them")
+        for milestone in check_items("SequentialLR", "milestones", milestones):
+            check_integer("SequentialLR", "a milestone", milestone)
         if not schedulers or len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 "expected at least one schedule and one milestone fewer than schedules, got "
-                f"{len(schedulers)} schedules and {len(milestones)} milestones"
+                f"{len(schedulers)} schedules and the milestones {list(milestones)}"
             )
         if any(scheduler.optimizer is not optimizer for scheduler in schedulers):
             raise ValueError("expected schedules of the same optimizer, got one of another")

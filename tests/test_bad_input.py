@@ -1,0 +1,113 @@
+"""Every public function refuses what it cannot take: named errors, nothing changed, no warnings.
+
+Each argument of each valid call in ``tests/bad_input/subjects.py`` is replaced, one at a time, by
+what ``tests/bad_input/corruptions.py`` has for its kind. The contract:
+
+- there is a result, as from NumPy or PyTorch, or an error that minigrad raises on purpose: its own,
+  TypeError, ValueError, or IndexError and KeyError where PyTorch has them;
+- the message says what was received;
+- what no function can take is refused;
+- after an error, arguments, gradients, parameters, buffers, generators and
+  optimisers are as before;
+- no warnings, but NumPy's about floating-point numbers for huge, tiny and special values.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+import minigrad as mg
+from minigrad.nn import Module
+from tests.bad_input.contract import complaint
+from tests.bad_input.corruptions import Corruption, corruptions_of
+from tests.bad_input.subjects import ACCEPTED, EXEMPT, ROOTS, SUBJECTS, Subject
+
+
+def public_names() -> set[str]:
+    """Return every public function, method, constructor and forward."""
+    names = set()
+    for owner, root in ROOTS.items():
+        if owner == "Tensor":
+            members = [n for n in dir(root) if not n.startswith("_")]
+            found = [n for n in members if inspect.isfunction(inspect.getattr_static(root, n))]
+        else:
+            found = [n for n in root.__all__ if callable(getattr(root, n))]
+        names |= {f"{owner}.{name}" for name in found}
+        names |= {f"nn.{n}.forward" for n in found if owner == "nn" and is_layer(getattr(root, n))}
+    return names
+
+
+def is_layer(value: Any) -> bool:
+    return inspect.isclass(value) and issubclass(value, Module) and value is not Module
+
+
+def test_every_public_function_is_swept() -> None:
+    swept = {subject.name for subject in SUBJECTS}
+    missing = sorted(public_names() - swept - EXEMPT.keys())
+    assert not missing, (
+        f"without a valid call to spoil: {missing}; add one to tests/bad_input/subjects.py, or the "
+        "name with a reason to its EXEMPT"
+    )
+    special = {"Tensor.__getitem__", "Tensor.__setitem__"}
+    unknown = sorted((swept | EXEMPT.keys()) - public_names() - special)
+    assert not unknown, f"not public any more: {unknown}"
+    assert not swept & EXEMPT.keys(), "swept and exempt"
+
+
+def test_what_is_accepted_is_a_place_of_a_subject() -> None:
+    places = {
+        (subject.name, place, corruption.name)
+        for subject in SUBJECTS
+        for place, corruption in spoilings(subject)
+    }
+    assert ACCEPTED.keys() <= places
+
+
+def spoilings(subject: Subject) -> Iterator[tuple[int | str, Corruption]]:
+    """Yield each argument of a subject's call with each value that takes its place."""
+    arguments = subject.arguments()
+    for position, value in enumerate(arguments):
+        for corruption in corruptions_of(value):
+            if position == 0 and belongs_to_first(subject) and not fits_as_self(corruption):
+                continue
+            yield position, corruption
+    for name, value in subject.keywords.items():
+        for corruption in corruptions_of(value):
+            yield name, corruption
+
+
+def belongs_to_first(subject: Subject) -> bool:
+    """Whether the first argument is the object that a method belongs to."""
+    return subject.name.startswith("Tensor.") or subject.name.endswith(".forward")
+
+
+def fits_as_self(corruption: Corruption) -> bool:
+    return isinstance(corruption.value, mg.Tensor)
+
+
+@pytest.mark.parametrize(
+    "subject", SUBJECTS, ids=[f"{i}-{subject.name}" for i, subject in enumerate(SUBJECTS)]
+)
+def test_one_wrong_argument(subject: Subject) -> None:
+    subject.function(*subject.arguments(), **subject.keywords)  # valid
+    complaints = []
+    for place, corruption in spoilings(subject):
+        arguments, keywords = list(subject.arguments()), dict(subject.keywords)
+        if isinstance(place, int):
+            arguments[place] = corruption.value
+        else:
+            keywords[place] = corruption.value
+        given = (arguments, list(keywords.values()), mg.default_generator)
+        call = partial(subject.function, *arguments, **keywords)
+        found = complaint(call, corruption, given)
+        accepted = (subject.name, place, corruption.name) in ACCEPTED
+        if accepted:
+            assert found == "took what no function may take", f"refused, but in ACCEPTED: {found}"
+        elif found is not None:
+            complaints.append(f"argument {place!r}, {corruption.name}: {found}")
+    assert not complaints, f"{subject.name}:\n" + "\n".join(complaints)
