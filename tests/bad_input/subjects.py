@@ -57,6 +57,11 @@ def b(*shape: int) -> mg.Tensor:
     return mg.Tensor(np.arange(int(np.prod(shape))).reshape(shape) % 2 == 0)
 
 
+def spd() -> mg.Tensor:
+    """Return a symmetric positive definite matrix."""
+    return mg.Tensor(np.array([[2.0, 0.5], [0.5, 1.0]]), requires_grad=True)
+
+
 SUBJECTS: list[Subject] = []
 
 
@@ -130,6 +135,22 @@ add("mg", "clamp clip", lambda: (t(2, 3), 0.25, 0.75))
 add("mg", "clamp clip", lambda: (t(2, 3), t(3), t(3)))
 add("mg", "dot", lambda: (t(3), t(3)))
 add("mg", "matmul", lambda: (t(2, 3), t(3, 4)))
+for _owner in ("mg", "Tensor"):
+    add(_owner, "mm matmul", lambda: (t(2, 3), t(3, 4)))
+    add(_owner, "inner kron", lambda: (t(2, 3), t(4, 3)))
+    add(_owner, "bmm", lambda: (t(2, 2, 3), t(2, 3, 4)))
+    add(_owner, "mv", lambda: (t(2, 3), t(3)))
+    add(_owner, "vdot", lambda: (t(3), t(3)))
+    add(_owner, "cross", lambda: (t(2, 3), t(2, 3), 1))
+    add(_owner, "addmm", lambda: (t(2, 4), t(2, 3), t(3, 4)), beta=0.5, alpha=2.0)
+    add(_owner, "addmv", lambda: (t(2), t(2, 3), t(3)), beta=0.5, alpha=2.0)
+    add(_owner, "baddbmm", lambda: (t(2, 2, 4), t(2, 2, 3), t(2, 3, 4)), beta=0.5, alpha=2.0)
+    add(_owner, "det inverse logdet slogdet", lambda: (spd(),))
+    add(_owner, "matrix_power", lambda: (spd(), 2))
+    add(_owner, "cholesky", lambda: (spd(),), upper=False)
+    add(_owner, "norm", lambda: (t(2, 3), 2.0, 1, True))
+add("mg", "tensordot", lambda: (t(2, 3), t(3, 4), 1))
+add("mg", "einsum", lambda: ("nk,km->nm", t(2, 3), t(3, 4)))
 add("mg", "linear", lambda: (t(2, 3), t(4, 3), t(4)))
 add("mg", "gelu", lambda: (t(2, 3), "tanh"))
 add("mg", "elu leaky_relu", lambda: (t(2, 3), 0.5))

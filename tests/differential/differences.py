@@ -528,6 +528,8 @@ NOT_COMPARED = {
 SIGNATURES = {
     "minigrad.add": "no alpha: a + 2 * b; the method has it",
     "minigrad.as_tensor": "dtype may be positional; no device: there is the CPU alone",
+    "minigrad.cross": "dim is -1, not the first axis of length 3",
+    "Tensor.cross": "dim is -1, not the first axis of length 3",
     "minigrad.concatenate": "axis is called dim, as in cat",
     "minigrad.div": "no rounding_mode: floor_divide and trunc",
     "minigrad.divide": "no rounding_mode: floor_divide and trunc",

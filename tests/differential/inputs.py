@@ -350,3 +350,19 @@ def nested() -> Inputs:
     """Draw Python data: numbers and lists of equal lengths."""
     data: Sequence[Any] = [3, 2.5, True, [], [1, 2], [1.0, 2], [[True], [False]], [[1, 2.5]]]
     return st.sampled_from(data).map(lambda value: Call((value,)))
+
+
+@st.composite
+def matrices(draw: st.DrawFn, *forms: str, batch: int = 0, extra: tuple[Any, ...] = ()) -> Call:
+    """Draw operands of shapes such as "nk" and "km", each letter one length; "sym", "pos": square."""
+    lengths = {letter: draw(st.integers(1, 4)) for letter in "bnkm"} | {"3": 3}
+    rng = np.random.default_rng(draw(seeds()))
+    operands = []
+    for form in forms:
+        if form in ("square", "positive"):
+            n = lengths["n"]
+            x = rng.standard_normal((n, n)) + 3.0 * np.eye(n)
+            operands.append(x @ x.T if form == "positive" else x)
+        else:
+            operands.append(rng.standard_normal([lengths[letter] for letter in form]))
+    return Call((*operands, *extra))
