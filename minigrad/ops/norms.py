@@ -133,7 +133,7 @@ def vector_norm(
 
 def _vector_norm(name: str, x: Tensor, ord: Any, dim: Axis, keepdim: bool) -> Tensor:
     try:
-        p = float(ord)
+        p = float("no number" if isinstance(ord, str) else ord)  # "inf" is none, either
     except (TypeError, ValueError):
         raise DTypeError(f"{name}: ord of a vector must be a number, got {ord!r}") from None
     axes = normalize_axes(name, dim, x.ndim)
@@ -143,7 +143,7 @@ def _vector_norm(name: str, x: Tensor, ord: Any, dim: Axis, keepdim: bool) -> Te
         return add_along(absolute(sign(x)), axes, keepdim)
     if p == 1:
         return add_along(absolute(x), axes, keepdim)
-    result: Tensor = apply(VectorNorm, x, p=p, dim=axes, keepdim=keepdim)
+    result: Tensor = apply(VectorNorm, x, p=p, dim=axes, keepdim=bool(keepdim))
     return result
 
 
