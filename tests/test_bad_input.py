@@ -4,7 +4,7 @@ Each argument of each valid call in ``tests/bad_input/subjects.py`` is replaced,
 what ``tests/bad_input/corruptions.py`` has for its kind. The contract:
 
 - there is a result, as from NumPy or PyTorch, or an error that minigrad raises on purpose: its own,
-  TypeError, ValueError, or IndexError and KeyError where PyTorch has them;
+  TypeError, ValueError, or IndexError, KeyError and AttributeError where PyTorch has them;
 - the message says what was received;
 - what no function can take is refused;
 - after an error, arguments, gradients, parameters, buffers, generators and
@@ -32,7 +32,7 @@ def public_names() -> set[str]:
     """Return every public function, method, constructor and forward."""
     names = set()
     for owner, root in ROOTS.items():
-        if owner == "Tensor":
+        if inspect.isclass(root):
             members = [n for n in dir(root) if not n.startswith("_")]
             found = [n for n in members if inspect.isfunction(inspect.getattr_static(root, n))]
         else:
@@ -83,7 +83,7 @@ def spoilings(subject: Subject) -> Iterator[tuple[int | str, Corruption]]:
 
 def belongs_to_first(subject: Subject) -> bool:
     """Whether the first argument is the object that a method belongs to."""
-    return subject.name.startswith("Tensor.") or subject.name.endswith(".forward")
+    return subject.name.startswith(("Tensor.", "Module.")) or subject.name.endswith(".forward")
 
 
 def fits_as_self(corruption: Corruption) -> bool:

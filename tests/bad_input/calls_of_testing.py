@@ -1,0 +1,42 @@
+"""What tests a BatchNorm: examples, identities, implementations and mutants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.kernels.reference import batch_norm
+from minigrad.ops.reduce import Sum
+from minigrad.testing.examples import batch_norm_example
+from minigrad.testing.identities import IDENTITIES, identity
+from minigrad.testing.implementations import reference_implementation
+from minigrad.testing.mutants import BATCH_NORM
+from tests.bad_input.calls import SUBJECTS, Subject, add
+
+
+def accepts(*arguments: Any) -> None:
+    """Check nothing."""
+
+
+def decorated(formula: Any, **keywords: Any) -> Any:
+    """Decorate a function, as `identity` is used."""
+    return identity(formula, **keywords)(accepts)
+
+
+add("examples", "batch_norm_example", lambda: ((4, 3),), offset=0.5, scale=2.0, eps=1e-3,
+    dtype=np.dtype(np.float64), seed=0)  # fmt: skip
+EXAMPLE = batch_norm_example((4, 3))
+add("identities", "check_identities", lambda: (reference_implementation(), EXAMPLE),
+    identities=IDENTITIES[:2], raise_exception=True)  # fmt: skip
+SUBJECTS.append(
+    Subject(
+        "identities.identity",
+        decorated,
+        lambda: ("y = x",),
+        {"needs": ("evaluate",), "dtypes": (np.float64,), "into": IDENTITIES[:1]},
+    )
+)
+add("implementations", "kernel_implementation", lambda: ("reference", batch_norm))
+add("mutants", "scaled_gradient", lambda: (Sum, -1.0))
+add("mutants", "survivors", lambda: (accepts, BATCH_NORM[:2]), applied=False)
