@@ -40,7 +40,7 @@ class FunctionCall:
         self.strict = strict
         check_callable(name, "func", func)
         self.single_input = not isinstance(inputs, (tuple, list))
-        given = (inputs,) if self.single_input else inputs
+        given: Any = (inputs,) if self.single_input else inputs
         self.inputs = [self._own(position, tensor) for position, tensor in enumerate(given)]
         if not self.inputs:
             raise ShapeError(f"{name}: inputs must be one Tensor or more, got none")

@@ -124,6 +124,6 @@ def _joined(name: str, given: Sequence[Tensor], shaped: Sequence[Tensor], dim: i
     except ShapeError:
         shapes = ", ".join(str(tensor.shape) for tensor in given) or "none"
         raise ShapeError(
-            f"{name}: expected one Tensor or more, of shapes that agree but for axis {dim} of the "
+            f"{name}: expected one Tensor or more, of shapes that agree but for dim {dim} of the "
             f"result, got {shapes}"
         ) from None
