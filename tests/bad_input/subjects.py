@@ -1,6 +1,6 @@
 """A valid call of every public function, method, constructor and layer.
 
-What is public and neither here nor in `EXEMPT` fails ``tests/test_bad_input.py``. A call gives
+What is public and neither here nor in `exemptions` fails ``tests/test_bad_input.py``. A call gives
 every argument, because each is spoiled in turn. Those of ops beyond arithmetic, of derivatives
 and hooks, and of what tests tests are in modules of their own.
 """
@@ -24,7 +24,7 @@ from tests.bad_input import (  # noqa: F401 - each appends to the list
 )
 from tests.bad_input.calls import ROOTS, SUBJECTS, Subject, add, b, i, t
 
-__all__ = ["ACCEPTED", "EXEMPT", "ROOTS", "SUBJECTS", "Subject"]
+__all__ = ["ROOTS", "SUBJECTS", "Subject"]
 
 UNARY = (
     "abs absolute acos arccos arcsin arcsinh arctan arctanh asin asinh atan atanh cbrt ceil clone "
@@ -331,77 +331,3 @@ add("data", "random_split", lambda: (DATASET, [3, 2], mg.Generator(0)))
 add("data", "default_collate", lambda: ([t(2, grad=False), t(2, grad=False)],))
 add("train", "accuracy", lambda: (t(2, 3), i(0, 2)))
 add("train", "EarlyStopping", lambda: ("validation_loss",), patience=5, min_delta=0.1, mode="min")
-
-ACCEPTED: dict[tuple[str, int | str, str], str] = {
-    ("lr_scheduler.OneCycleLR", 2, "a number"): "the number of steps",
-    **dict.fromkeys(
-        (
-            (f"Module.{name}", place, "an unknown word")
-            for name, place in (
-                ("named_buffers", 1),
-                ("named_parameters", 1),
-                ("named_modules", 2),
-                ("add_module", 1),
-                ("register_module", 1),
-                ("register_buffer", 1),
-                ("register_parameter", 1),
-                ("state_dict", "prefix"),
-            )
-        ),
-        "a name is any text",
-    ),
-    ("linalg.norm", 1, "a number"): "an ord like others",
-    ("identities.identity", 0, "an unknown word"): "a formula is any text",
-    ("implementations.kernel_implementation", 0, "an unknown word"): "a name is any text",
-    ("train.EarlyStopping", 0, "an unknown word"): "metrics have any name",
-}
-"""Subject, argument and corruption that look like nonsense, but are not."""
-
-_FILES = "files: tests/test_serialization.py, tests/train/test_checkpoint.py, tests/data"
-_NOTHING = "takes nothing, or what it is made of is no user's input"
-_LOOP = "a loop over user's functions: tests/train"
-EXEMPT: dict[str, str] = {
-    **dict.fromkeys(
-        ("mg.load", "mg.save", "train.load_checkpoint", "train.load_model", "train.save_model",
-         "train.restore_checkpoint", "train.save_checkpoint", "data.load_digits",
-         "data.read_image"),
-        _FILES,
-    ),
-    **dict.fromkeys(
-        ("mg.BatchNormOutput", "mg.ValuesAndIndices", "mg.get_num_threads", "mg.info", "mg.Op",
-         "mg.is_grad_enabled", "mg.no_grad", "mg.enable_grad", "nn.IncompatibleKeys", "nn.Module",
-         "nn.RemovableHandle", "nn.StateDictError", "nn.Sigmoid", "nn.Tanh", "train.Average",
-         "train.BatchOfOneWarning", "train.Callback", "train.History", "train.Run",
-         "train.ThreadsChangedWarning", "data.Dataset", "data.Digits", "testing.GradcheckError",
-         "testing.GradcheckReport", "testing.Mismatch"),
-        _NOTHING,
-    ),
-    **dict.fromkeys(("train.fit", "train.evaluate", "train.EpochLines"), _LOOP),
-    **dict.fromkeys(
-        ("nn.ModuleDict.forward", "nn.ModuleList.forward"), "a container is not called"
-    ),
-    "lr_scheduler.LRScheduler": "abstract: its subclasses are swept",
-    "mg.apply": "hands its arguments to an op: tests/test_engine.py",
-    "mg.set_grad_enabled": "a flag is what Python holds for true",
-    "mg.warmup": "compiles every kernel",
-    "nn.Identity": "takes and ignores anything",
-    "nn.Identity.forward": "returns anything",
-    "optim.Optimizer": "abstract: its subclasses are swept",
-    **dict.fromkeys(
-        ("linalg.EighResult", "linalg.LinAlgError", "linalg.SVDResult", "linalg.SlogdetResult",
-         "identities.Claim", "identities.Facts", "identities.Identity", "identities.IdentityError",
-         "identities.IdentityFailure", "identities.IdentityReport", "examples.BatchNormExample",
-         "implementations.BatchNormImplementation", "implementations.cpu_implementation",
-         "implementations.pytorch_implementation", "implementations.reference_implementation",
-         "implementations.tensor_implementation", "mutants.BatchNormMutant", "mutants.Mutant",
-         "mutants.Patch", "mg.is_anomaly_enabled", "mg.is_recomputing"),
-        _NOTHING,
-    ),
-    "Tensor.cuda": "needs a GPU: an error says so",
-    "Module.cuda": "needs a GPU: an error says so",
-    "Module.forward": "abstract: that of each layer is swept",
-    "Module.set_extra_state": "abstract: a module that has more state defines it",
-    "testing.gradcheck": "checks a user's function: tests/test_gradcheck.py",
-    "testing.gradgradcheck": "checks a user's function: tests/test_gradcheck.py",
-}  # fmt: skip
-"""Public names that are not swept, and why."""
