@@ -142,7 +142,8 @@ def _vector_norm(name: str, x: Tensor, ord: Any, dim: Axis, keepdim: bool) -> Te
         return (amax if p > 0 else amin)(absolute(x), axes, keepdim)
     if p == 0:
         # NaN is not 0, as in NumPy and PyTorch; its sign would be NaN.
-        return add_along(where(x.array != 0, x.dtype.type(1), sign(x)), axes, keepdim)
+        signs = where(np.isnan(x.array), x.dtype.type(1), sign(x))
+        return add_along(absolute(signs), axes, keepdim)
     if p == 1:
         return add_along(absolute(x), axes, keepdim)
     result: Tensor = apply(VectorNorm, x, p=p, dim=axes, keepdim=bool(keepdim))

@@ -53,7 +53,9 @@ def complaint(call: Callable[[], Any], corruption: Corruption, arguments: Any) -
         except Exception as error:
             found = _about_error(error, corruption, arguments)
         else:
-            return "took what no function may take" if corruption.nonsense else None
+            if corruption.nonsense:
+                return "took what no function may take"
+            return None if modes() == before[1] else "left a mode changed"
     if found is None and (state_of(arguments), modes()) != before:
         return "an error left something changed"
     return found

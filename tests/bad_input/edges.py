@@ -122,6 +122,19 @@ REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], type[Exception], str]] 
     (mg.median, (NONE,), mg.errors.ShapeError, r"shape \(0,\) has no elements"),
     (mg.select, (NONE, 0, 0), IndexError, "length 0, got 0"),
     (mg.select, (np.ones(2), 0, 2), IndexError, "from -2 to 1.*got 2"),
+    *[
+        (function, (np.ones(2), 0, np.array([0, place]), *more), IndexError, f"(got|index) {place}")
+        for function, more in (
+            (mg.index_add, (np.ones(2),)),
+            (mg.index_copy, (np.ones(2),)),
+            (mg.index_fill, (1.0,)),
+            (mg.index_select, ()),
+            (mg.scatter, (np.ones(2),)),
+            (mg.scatter_add, (np.ones(2),)),
+            (mg.gather, ()),
+        )
+        for place in (2, -3)
+    ],
     (mg.narrow, (np.ones(2), 0, 1, 2), mg.errors.ShapeError, "length 2 has no 2 slices from 1 on"),
     (mg.prod, (np.ones((2, 2)), (0, 0)), mg.errors.ShapeError, "prod: dim names an axis twice"),
     (mg.nansum, (np.ones((2, 2)), (0, -2)), mg.errors.ShapeError, "nansum: dim names an axis"),
