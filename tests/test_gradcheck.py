@@ -19,7 +19,7 @@ from minigrad.ops.math import exp
 from minigrad.tensor import Tensor
 from minigrad.testing import GradcheckError, gradcheck, gradgradcheck
 from minigrad.testing import strategies as mgst
-from minigrad.testing.gradcheck import Mismatch
+from minigrad.testing.reports import Comparison as Mismatch
 from minigrad.typing import Array
 
 WRONG_BACKWARDS = (

@@ -1,15 +1,32 @@
-"""Tools for testing ops and models: gradients against finite differences.
+"""Tools for testing ops and models."""
 
-`minigrad.testing.strategies` holds Hypothesis strategies and needs the extra ``test``; everything
-else here needs NumPy alone.
-"""
-
-from minigrad.testing.gradcheck import (
+from minigrad.testing.arrays import relaid, spread_values
+from minigrad.testing.complex_step import NotAnalyticError
+from minigrad.testing.gradcheck import ValueMismatchError, gradcheck
+from minigrad.testing.higher_order import gradgradcheck
+from minigrad.testing.opcase import FLOAT32_TOLERANCE, FLOAT64_TOLERANCE, BadInput, OpCase
+from minigrad.testing.reports import (
+    Comparison,
     GradcheckError,
     GradcheckReport,
-    Mismatch,
-    gradcheck,
-    gradgradcheck,
+    NonSmoothError,
+    NonSmoothPoint,
 )
 
-__all__ = ["GradcheckError", "GradcheckReport", "Mismatch", "gradcheck", "gradgradcheck"]
+__all__ = [
+    "FLOAT32_TOLERANCE",
+    "FLOAT64_TOLERANCE",
+    "BadInput",
+    "Comparison",
+    "GradcheckError",
+    "GradcheckReport",
+    "NonSmoothError",
+    "NonSmoothPoint",
+    "NotAnalyticError",
+    "OpCase",
+    "ValueMismatchError",
+    "gradcheck",
+    "gradgradcheck",
+    "relaid",
+    "spread_values",
+]
