@@ -1,6 +1,7 @@
 """Tools for testing ops and models."""
 
 from minigrad.testing.arrays import relaid, spread_values
+from minigrad.testing.check import CheckOpError, CheckReport, PropertyResult, check_op
 from minigrad.testing.complex_step import NotAnalyticError
 from minigrad.testing.gradcheck import ValueMismatchError, gradcheck
 from minigrad.testing.higher_order import gradgradcheck
@@ -17,6 +18,8 @@ __all__ = [
     "FLOAT32_TOLERANCE",
     "FLOAT64_TOLERANCE",
     "BadInput",
+    "CheckOpError",
+    "CheckReport",
     "Comparison",
     "GradcheckError",
     "GradcheckReport",
@@ -24,7 +27,9 @@ __all__ = [
     "NonSmoothPoint",
     "NotAnalyticError",
     "OpCase",
+    "PropertyResult",
     "ValueMismatchError",
+    "check_op",
     "gradcheck",
     "gradgradcheck",
     "relaid",

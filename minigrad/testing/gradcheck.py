@@ -6,7 +6,9 @@ of training BatchNorm sum to a constant, so a backward that returns zeros would 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -50,7 +52,8 @@ class ValueMismatchError(MinigradError, AssertionError):
     """The function and its reference have different values, so their gradients will differ too."""
 
 
-class _Direction(NamedTuple):
+@dataclass(frozen=True)
+class _Direction:
     """Along what to differentiate an input: one element, or a random projection."""
 
     index: tuple[int, ...] | None
@@ -306,7 +309,8 @@ def _by_differences(
 def _allowed(derivatives: list[float], tolerance: tuple[float, float]) -> float:
     """Return how far a derivative of an input may be off, beside all derivatives of that input."""
     rtol, atol = tolerance
-    return atol + rtol * max((abs(derivative) for derivative in derivatives), default=0.0)
+    sizes = (abs(derivative) for derivative in derivatives if math.isfinite(derivative))
+    return atol + rtol * max(sizes, default=0.0)
 
 
 def _input_rounding(value: Array, h: float) -> float:

@@ -177,10 +177,8 @@ class GradcheckReport:
             lines += _listed(self.mismatches)
         if self.nonsmooth:
             done = "were skipped" if self.skips_nonsmooth else "could not be checked"
-            total = self.checked + len(self.nonsmooth)
-            lines.append(
-                f"{len(self.nonsmooth)} of {total} derivatives {done}: the function is not smooth at"
-            )
+            count = f"{len(self.nonsmooth)} of {self.checked + len(self.nonsmooth)} derivatives"
+            lines.append(f"{count} {done}: the function is not smooth at")
             lines += _listed(self.nonsmooth)
             if not self:
                 lines.append(_REMEDY)

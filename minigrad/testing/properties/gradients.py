@@ -49,7 +49,7 @@ def _as_function(case: OpCase, seed: int) -> tuple[Callable[..., Tensor], list[A
 
 
 def _gradient(case: OpCase, seed: int) -> None:
-    """The gradient agrees with finite differences."""
+    """Check that the gradient agrees with finite differences."""
     function, values = _as_function(case, seed)
     gradcheck(function, values, rtol=case.tolerance_gradient, seed=seed)
 
@@ -81,13 +81,13 @@ def _not_analytic(case: OpCase) -> str:
 
 
 def _complex_step(case: OpCase, seed: int) -> None:
-    """The gradient agrees with complex steps of the reference, to rounding."""
+    """Check that the gradient agrees with complex steps of the reference, to rounding."""
     function, values = _as_function(case, seed)
     gradcheck(function, values, reference=_first_of_reference(case), seed=seed)
 
 
 def _of_higher_order(order: int, case: OpCase, seed: int) -> None:
-    """Derivatives of this order agree with finite differences of the order below."""
+    """Check that derivatives of this order agree with finite differences of the order below."""
     function, values = _as_function(case, seed)
     tolerance = max(HIGHER_ORDER_TOLERANCE, case.tolerance_gradient)
     gradgradcheck(
@@ -113,7 +113,7 @@ def derivative(order: int) -> Property:
 
 
 def _create_graph(case: OpCase, seed: int) -> None:
-    """The rule on Tensors, or the composite of a fused op, gives what it gives on arrays."""
+    """Check that the rule on Tensors, or a fused op's composite, gives what it gives on arrays."""
     output, arguments, upstream = run(case, case.draw(seed), seed)
     inputs = case.draw(seed)
     again = leaves(inputs, case.wanted(inputs))
@@ -128,7 +128,7 @@ def _create_graph(case: OpCase, seed: int) -> None:
 
 
 def _composite(case: OpCase, seed: int) -> None:
-    """The composite of a fused op computes the same value."""
+    """Check that the composite of a fused op computes the same value."""
     inputs = case.draw(seed)
     output = case.call(leaves(inputs, case.wanted(inputs)))
     for node in recorded_nodes(case, output):
@@ -155,7 +155,7 @@ def _nothing_fused(case: OpCase) -> str:
 
 
 def _masks(case: OpCase, seed: int) -> None:
-    """Whichever inputs require a gradient, theirs is right and no other input gets one."""
+    """Check that whichever inputs require a gradient, theirs is right and others get none."""
     inputs = case.draw(seed)
     positions = case.wanted(inputs)
     _, arguments, upstream = run(case, inputs, seed)
@@ -181,7 +181,7 @@ def _one_input(case: OpCase) -> str:
 
 
 def _accumulation(case: OpCase, seed: int) -> None:
-    """A second backward through the same graph doubles the gradient."""
+    """Check that a second backward through the same graph doubles the gradient."""
     inputs = case.draw(seed)
     arguments = leaves(inputs, case.wanted(inputs))
     output = case.call(arguments)

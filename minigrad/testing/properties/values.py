@@ -32,15 +32,15 @@ def _no_reference(case: OpCase) -> str:
 
 
 def _value(case: OpCase, seed: int) -> None:
-    """The value is the reference's; nothing is recorded if no input requires a gradient."""
+    """Check that the value is the reference's, and that nothing is recorded without need."""
     inputs = case.draw(seed)
     expected = case.expected(inputs)
-    output = case.call(leaves(inputs, ()))
+    output = case.call(leaves(inputs, () if case.differentiable else case.wanted(inputs)))
     require(
         output.dtype.kind == expected.dtype.kind,
         f"the dtype must be like {expected.dtype}, got {output.dtype}",
     )
-    require(not output.requires_grad, "no input requires a gradient, but the result does")
+    require(not output.requires_grad, "the result requires a gradient, which it must not here")
     assert_close(output.array, expected, case.tolerance)
 
 
@@ -51,7 +51,7 @@ def _no_numpy_function(case: OpCase) -> str:
 
 
 def _protocol(case: OpCase, seed: int) -> None:
-    """NumPy's function on Tensors means what it means on arrays."""
+    """Check that NumPy's function on Tensors means what it means on arrays."""
     inputs = case.draw(seed)
     expected = case.expected(inputs)
     if case.reference is None:
@@ -65,7 +65,7 @@ def _protocol(case: OpCase, seed: int) -> None:
 
 
 def _strides(case: OpCase, seed: int) -> None:
-    """Gaps, permuted axes and negative strides, also of the upstream gradient, do not matter."""
+    """Check that gaps, permuted axes and negative strides do not matter, in upstream either."""
 
     def gaps(array: Array) -> Array:
         return relaid(array, range(array.ndim), [2] * array.ndim)
@@ -98,7 +98,7 @@ def _strides(case: OpCase, seed: int) -> None:
 
 
 def _empty(case: OpCase, seed: int) -> None:
-    """Arrays of size zero give what the reference says, and gradients of their shape."""
+    """Check that arrays of size zero give what the reference says, and gradients of their shape."""
     inputs = list(case.empty or ())
     arguments = leaves(inputs, case.wanted(inputs) if case.differentiable else ())
     output = case.call(arguments)
@@ -116,7 +116,7 @@ def _empty(case: OpCase, seed: int) -> None:
 
 
 def _rank0(case: OpCase, seed: int) -> None:
-    """Arrays of rank 0 give what the reference says, and gradients that are right."""
+    """Check that arrays of rank 0 give what the reference says, and gradients that are right."""
     inputs = list(case.rank0 or ())
     output = case.call(leaves(inputs, ()))
     require(type(output.array) is np.ndarray, f"expected an array, got {type(output.array)}")
@@ -128,7 +128,7 @@ def _rank0(case: OpCase, seed: int) -> None:
 
 
 def _errors(case: OpCase, seed: int) -> None:
-    """Bad inputs are refused as promised, and left as they were."""
+    """Check that bad inputs are refused as promised, and left as they were."""
     for number, bad in enumerate(case.bad_inputs()):
         before = [v.copy() if isinstance(v, np.ndarray) else v for v in bad.inputs]
         _refuses(case, bad, f"bad input {number}")
@@ -152,7 +152,7 @@ def _refuses(case: OpCase, bad: BadInput, which: str) -> None:
 
 
 def _dtype(case: OpCase, seed: int) -> None:
-    """The result is a plain array, and float32 stays float32, in value and gradient."""
+    """Check that the result is a plain array, and float32 stays float32, in value and gradient."""
     inputs = cast(case.draw(seed), np.float32)
     arguments = leaves(inputs, case.wanted(inputs) if case.differentiable else ())
     output = case.call(arguments)
@@ -171,7 +171,7 @@ def _dtype(case: OpCase, seed: int) -> None:
 
 
 def _float32(case: OpCase, seed: int) -> None:
-    """Value and gradient in float32 are those in float64, to the precision of float32."""
+    """Check that value and gradient in float32 are those in float64, rounded."""
     single = cast(case.draw(seed), np.float32)
     double = cast(single, np.float64)
     output32, arguments32, upstream = run(case, single, seed)
