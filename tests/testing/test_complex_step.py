@@ -99,13 +99,18 @@ def test_batch_norm_agrees_to_rounding(example: mgst.BatchNormExample) -> None:
     report = gradcheck(
         lambda *inputs: batch_norm_train(*inputs, eps=example.eps).y,
         [example.x, example.gamma, example.beta],
-        reference=lambda *inputs: batch_norm(*inputs, eps=example.eps),
+        reference=lambda x, gamma, beta: batch_norm(x, gamma, beta, example.eps),
     )
     assert report.source == "complex steps of the reference"
     assert "agree with complex steps of the reference" in str(report)
 
 
-@given(mgst.batch_norm_examples())
+def several(example: mgst.BatchNormExample) -> bool:
+    """With two values per channel x_hat is -1 and 1 whatever x is: derivatives are rounding."""
+    return bool(example.x.size // example.x.shape[1] > 2)
+
+
+@given(mgst.batch_norm_examples().filter(several))
 def test_mixed_second_derivatives_of_batch_norm(example: mgst.BatchNormExample) -> None:
     """Of dx, dgamma and dbeta with respect to x, gamma, beta and upstream: every block."""
 
@@ -118,7 +123,7 @@ def test_mixed_second_derivatives_of_batch_norm(example: mgst.BatchNormExample) 
     report = gradcheck(
         gradients,
         [example.x, example.gamma, example.beta, example.dy],
-        reference=lambda *inputs: batch_norm_gradients(*inputs, eps=example.eps),
+        reference=lambda x, gamma, beta, dy: batch_norm_gradients(x, gamma, beta, dy, example.eps),
         rtol=1e-9,  # a second derivative: the amplification of offset data once more
     )
     assert report.checked > 0

@@ -175,28 +175,17 @@ def test_polynomials_are_smooth(seed: int) -> None:
 
 def test_differences_of_a_kink_are_as_documented() -> None:
     """The formulas by which `is_smooth` tells them."""
-    h = 0.25
+    h, zero = 0.25, np.array(0.0)
     for t in np.linspace(0.0, 1.99, 200):
-        found = differences(
-            lambda values, t=t: [np.maximum(values[0] - t * h, 0.0)],
-            [np.array(0.0)],
-            0,
-            ONE,
-            h,
-            [ONE],
-            [np.array(0.0)],
+
+        def kink(values: list[Any], place: float = t * h) -> list[Array]:
+            return [np.maximum(values[0] - place, 0.0)]
+
+        found, fine = (
+            differences(kink, [zero], 0, ONE, step, [ONE], [zero]) for step in (h, h / 2)
         )
         assert found.third == pytest.approx(-min(t, 2 - t) / 4, abs=1e-12)
         assert found.fourth == pytest.approx(1 - 1.5 * t if t < 1 else (t - 2) / 2, abs=1e-12)
-        fine = differences(
-            lambda values, t=t: [np.maximum(values[0] - t * h, 0.0)],
-            [np.array(0.0)],
-            0,
-            ONE,
-            h / 2,
-            [ONE],
-            [np.array(0.0)],
-        )
         assert not is_smooth(found, fine)
 
 
@@ -237,7 +226,7 @@ def test_a_wrong_gradient_is_wrong_beside_a_kink() -> None:
 
     for policy in ("raise", "skip"):
         with pytest.raises(GradcheckError, match="1 of 1 derivatives are wrong") as caught:
-            gradcheck(function, np.array([0.0, 1.0]), nonsmooth=policy)  # type: ignore[arg-type]
+            gradcheck(function, np.array([0.0, 1.0]), nonsmooth=policy)
         assert "not smooth at" in str(caught.value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from minigrad.typing import Array
 
 __all__ = [
     "Property",
+    "Ran",
     "assert_close",
     "assert_gradients_close",
     "cast",
@@ -85,13 +86,24 @@ def upstream_of(output: Tensor, seed: int) -> Array:
     return np.asarray(draw, dtype=output.dtype)
 
 
-def run(case: OpCase, inputs: Sequence[Any], seed: int) -> tuple[Tensor, list[Any], Array]:
-    """Run forward and backward; return the output, the arguments and the upstream gradient."""
+class Ran(NamedTuple):
+    """A forward and a backward pass."""
+
+    value: Array
+    """A copy of the result, from before the backward pass."""
+    arguments: list[Any]
+    upstream: Array
+    """The upstream gradient; backward was handed a copy."""
+
+
+def run(case: OpCase, inputs: Sequence[Any], seed: int) -> Ran:
+    """Run forward and backward, so that what the one changes does not touch the other."""
     arguments = leaves(inputs, case.wanted(inputs))
     output = case.call(arguments)
+    value = output.array.copy()
     upstream = upstream_of(output, seed)
-    output.backward(upstream)
-    return output, arguments, upstream
+    output.backward(upstream.copy())
+    return Ran(value, arguments, upstream)
 
 
 def gradients(case: OpCase, arguments: Sequence[Any]) -> list[Array | None]:

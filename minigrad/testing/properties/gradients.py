@@ -114,16 +114,16 @@ def derivative(order: int) -> Property:
 
 def _create_graph(case: OpCase, seed: int) -> None:
     """Check that the rule on Tensors, or a fused op's composite, gives what it gives on arrays."""
-    output, arguments, upstream = run(case, case.draw(seed), seed)
+    plain = run(case, case.draw(seed), seed)
     inputs = case.draw(seed)
     again = leaves(inputs, case.wanted(inputs))
     recorded = case.call(again)
-    recorded.backward(Tensor(upstream.copy()), create_graph=True)
-    found, expected = gradients(case, again), gradients(case, arguments)
+    assert_close(recorded.array, plain.value, case.tolerance)
+    recorded.backward(Tensor(plain.upstream), create_graph=True)
+    found, expected = gradients(case, again), gradients(case, plain.arguments)
     for argument in again:  # the graph refers to these, and they to it: break the cycle
         if isinstance(argument, Tensor):
             argument.grad = None
-    assert_close(recorded.array, output.array, case.tolerance)
     assert_gradients_close(found, expected, COMPOSITE_TOLERANCE, "under create_graph")
 
 
@@ -158,11 +158,11 @@ def _masks(case: OpCase, seed: int) -> None:
     """Check that whichever inputs require a gradient, theirs is right and others get none."""
     inputs = case.draw(seed)
     positions = case.wanted(inputs)
-    _, arguments, upstream = run(case, inputs, seed)
-    desired = dict(zip(positions, gradients(case, arguments), strict=True))
+    plain = run(case, inputs, seed)
+    desired = dict(zip(positions, gradients(case, plain.arguments), strict=True))
     for subset in _subsets(positions):
         some = leaves(case.draw(seed), subset)
-        case.call(some).backward(upstream.copy())
+        case.call(some).backward(plain.upstream.copy())
         found = [None if some[i].grad is None else some[i].grad.array for i in positions]
         expected = [desired[i] if i in subset else None for i in positions]
         what = f"where inputs {', '.join(map(str, subset))} require one"

@@ -19,7 +19,6 @@ from minigrad.testing.properties.base import (
     needs_gradient,
     recorded_nodes,
     require,
-    run,
     spied,
     upstream_of,
 )
@@ -49,7 +48,10 @@ def _mutation(case: OpCase, seed: int) -> None:
 def _memory(case: OpCase, seed: int) -> None:
     """Check that gradients share no memory, with each other or with anything given."""
     inputs = case.draw(seed)
-    output, arguments, upstream = run(case, inputs, seed)
+    arguments = leaves(inputs, case.wanted(inputs))
+    output = case.call(arguments)
+    upstream = upstream_of(output, seed)
+    output.backward(upstream)
     others = {f"input {i}": v for i, v in enumerate(inputs) if isinstance(v, np.ndarray)}
     others |= {"the upstream gradient": upstream, "the result": output.array}
     _apart({f"gradient {i}": g for i, g in enumerate(gradients(case, arguments))}, others)
