@@ -23,6 +23,10 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     for name in ("CI", "MINIGRAD_PROFILE", "HYPOTHESIS_PROFILE", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    # pytester gives programs another home, where no kernel is kept: point them to those of this.
+    folder = minigrad.info()["cache_folder"]
+    if folder is not None:
+        monkeypatch.setenv("NUMBA_CACHE_DIR", str(Path(folder).parents[1]))
     return pytester
 
 
