@@ -1,4 +1,12 @@
-"""Tools for testing ops and models."""
+"""Tools for testing ops and models, yours as well as those of this library.
+
+- `check_op`: every promise of an op in one call.
+- `gradcheck`, `gradgradcheck`: gradients of any order against differences or complex steps.
+- `minigrad.testing.strategies`: Hypothesis strategies for arrays, layers and networks.
+- `minigrad.testing.pytest_plugin`: an opt-in pytest plugin.
+
+The last two need the extra ``test``; everything else here needs NumPy alone.
+"""
 
 from minigrad.testing.arrays import relaid, spread_values
 from minigrad.testing.check import CheckOpError, CheckReport, PropertyResult, check_op

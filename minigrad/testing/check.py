@@ -219,8 +219,8 @@ def check_op(
         errors=errors,
         constants=constant,
         differentiable=differentiable,
-        empty=None if empty is None else tuple(empty),
-        rank0=None if rank0 is None else tuple(rank0),
+        empty=None if empty is None else _as_tuple(empty),
+        rank0=None if rank0 is None else _as_tuple(rank0),
         tolerance=tolerance,
         tolerance_float32=tolerance_float32,
         tolerance_gradient=tolerance_gradient,
@@ -262,7 +262,9 @@ def _drawing(
 
 
 def _as_tuple(inputs: Any) -> tuple[Any, ...]:
-    return (inputs,) if isinstance(inputs, (np.ndarray, Tensor)) else tuple(inputs)
+    """Return the arguments; NumPy's scalars, such as elements of arrays, as arrays of rank 0."""
+    given = (inputs,) if isinstance(inputs, (np.ndarray, np.generic, Tensor)) else inputs
+    return tuple(np.asarray(value) if isinstance(value, np.generic) else value for value in given)
 
 
 def _up_to(order: int) -> list[Property]:

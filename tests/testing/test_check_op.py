@@ -155,6 +155,13 @@ def test_constants_and_keywords_are_passed() -> None:
     assert weight.grad is None
 
 
+def test_elements_of_arrays_are_arrays_of_rank_0() -> None:
+    """NumPy's indexing gives scalars, which would be constants."""
+    x = np.array([1.0, 2.0])
+    report = check_op(double, x[0], reference=lambda x: x * 2.0, rank0=x[1])
+    assert outcomes(report)["gradient"] == outcomes(report)["rank 0"] == "passed"
+
+
 def test_inputs_are_left_alone() -> None:
     x = np.array([1.0, 2.0])
     check_op(double, x)
