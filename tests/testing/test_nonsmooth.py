@@ -97,7 +97,7 @@ def test_a_jump_anywhere_inside_the_step_is_found(distance: float) -> None:
     x = np.array([1.0 + distance * STEP, 0.6, -1.4])
 
     def function(t: Tensor) -> Tensor:
-        result: Tensor = mg.floor(t) * 3.0 + apply(WrongSquare, t)
+        result: Tensor = mg.floor(t) * 1e6 + apply(WrongSquare, t)
         return result
 
     report = check(function, x, step=STEP)
@@ -111,6 +111,12 @@ def test_a_kink_in_a_curve_is_found(jump: float, curve: float, place: float) -> 
         return mg.relu(t) * jump + mg.sin(t * 2.0) * curve
 
     assert indices(check(function, np.array([place * STEP, 1.0, -1.0]), step=STEP)) == [(0,)]
+
+
+def test_a_kink_as_small_as_what_differences_resolve_is_found() -> None:
+    x = np.array([0.0, 1.0, -1.0])
+    assert indices(check(lambda t: mg.relu(t) * 1e-5 + t, x)) == [(0,)]
+    assert check(lambda t: mg.relu(t) * 1e-8 + t, x)
 
 
 def test_a_kink_is_found_on_projections(rng: np.random.Generator) -> None:
