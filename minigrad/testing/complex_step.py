@@ -14,9 +14,10 @@ import numpy as np
 
 from minigrad.errors import MinigradError
 from minigrad.tensor import Tensor
+from minigrad.testing.differences import random_direction, step_size
 from minigrad.typing import Array
 
-__all__ = ["NotAnalyticError", "complex_step", "reference_values"]
+__all__ = ["NotAnalyticError", "check_analytic", "complex_step", "reference_values"]
 
 _STEP = 2.0**-100  # about 1e-30: its square vanishes beside 1, and dividing by it is exact
 
@@ -27,8 +28,13 @@ _NOT_ANALYTIC = {
     *("absolute", "fabs", "sign", "conjugate", "maximum", "minimum", "fmax", "fmin", "clip"),
     *("greater", "greater_equal", "less", "less_equal", "equal", "not_equal"),
     *("logical_and", "logical_or", "logical_xor", "logical_not"),
+    *("vdot", "vecdot", "vecmat", "cholesky", "eigh", "eigvalsh", "svd", "svdvals", "qr", "pinv"),
 }
-"""Names of ufuncs; some take complex numbers, and order them by their real parts."""
+"""Names of NumPy functions that order complex numbers by their real parts, or conjugate."""
+_SLOPE_STEP = 2.0**-17
+"""Of a rough central difference, in units of the input's spread."""
+_SAME_SLOPE = 1e-3
+"""Between that and the complex step, relative to the larger: wrong ones are off by all of it."""
 _OWN_NORM = " (for a norm write sqrt(sum(x * x)))"
 _OWN_VARIANCE = " (as np.var and np.std do: write mean((x - mean(x))**2))"
 
@@ -60,6 +66,11 @@ class _Analytic(np.ndarray):
         if out is not None:
             return out[0] if len(out) == 1 else out
         return tuple(map(_analytic, result)) if isinstance(result, tuple) else _analytic(result)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func.__name__ in _NOT_ANALYTIC:
+            raise _refuse(f"it calls numpy.{func.__name__}")
+        return super().__array_function__(func, types, args, kwargs)
 
     @property  # type: ignore[misc]  # never to be set either
     def real(self) -> Any:
@@ -162,3 +173,43 @@ def complex_step(
             raise _refuse("its values for real and for complex arguments differ")
         total += float(np.sum(u * result.imag))
     return total / _STEP
+
+
+def check_analytic(
+    reference: Callable[..., Any],
+    arguments: Sequence[Any],
+    wanted: Sequence[int],
+    position: int,
+    seed: int,
+) -> None:
+    """Compare one complex step with a rough difference of the reference itself.
+
+    It finds what no call gives away, such as a conjugate inside compiled code.
+
+    Raises
+    ------
+    NotAnalyticError
+        If they differ, or as `complex_step`.
+    """
+    rng = np.random.default_rng(seed)
+    value = arguments[position]
+    direction = random_direction(value.shape, rng)
+    here = reference_values(reference, arguments)
+    upstream = [np.asarray(rng.standard_normal(array.shape)) for array in here]
+    exact = complex_step(reference, arguments, wanted, position, direction, upstream)
+    h = step_size(value, _SLOPE_STEP)
+
+    def at(distance: float) -> float:
+        moved = list(arguments)
+        moved[position] = value + distance * direction
+        results = reference_values(reference, moved)
+        return sum(float(np.sum(u * array)) for u, array in zip(upstream, results, strict=True))
+
+    with np.errstate(all="ignore"):  # a step may leave the domain
+        rough = (at(h) - at(-h)) / (2.0 * h)
+        size = sum(float(np.sum(np.abs(u * a))) for u, a in zip(upstream, here, strict=True))
+    allowed = _SAME_SLOPE * max(abs(exact), abs(rough)) + _SAME_VALUE * size / h
+    if abs(exact - rough) > allowed:
+        raise _refuse(
+            f"its complex step {exact:.6g} is not its derivative, which is near {rough:.6g}"
+        )

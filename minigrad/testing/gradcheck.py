@@ -21,7 +21,7 @@ from minigrad.testing.calls import (
     leaves_of,
     values_of,
 )
-from minigrad.testing.complex_step import complex_step, reference_values
+from minigrad.testing.complex_step import check_analytic, complex_step, reference_values
 from minigrad.testing.differences import (
     Differences,
     differences,
@@ -195,6 +195,7 @@ def gradcheck(
         directions = list(_directions(values[position], max_elements, projections, rng))
         along = [direction.along(gradient) for direction in directions]
         if reference is not None:
+            check_analytic(reference, values, wanted, position, seed)
             compared += _by_complex_steps(
                 problem, reference, position, directions, along, tolerance
             )

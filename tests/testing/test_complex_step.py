@@ -176,6 +176,9 @@ KINKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "floor": (np.floor, "fails on complex arguments"),
     "float": (lambda x: np.array([math.exp(v) for v in x]), "fails on complex arguments"),
     "cast": (lambda x: x.astype(float), "fails on complex arguments"),
+    "vdot": (lambda x: np.vdot(x, x), "calls numpy.vdot"),
+    "svd": (lambda x: np.linalg.svd(x[:, None] * x + np.eye(3))[1], "calls numpy.svd"),
+    "bare conjugate": (lambda x: np.asarray(x).conj() * x[0], "is not its derivative"),
     "bare array": (lambda x: np.abs(np.asarray(x)), "returns real numbers"),
     "bare branch": (lambda x: np.asarray(x) * (1.0 + np.iscomplexobj(x)), "values.*differ"),
 }
