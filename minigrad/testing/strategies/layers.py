@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from minigrad import nn
 from minigrad.random import default_generator
 from minigrad.testing.arrays import spread_values
+from minigrad.testing.examples import BatchNormExample
 from minigrad.testing.strategies.arrays import seeds, shapes
 from minigrad.typing import DTypeLike, FloatArray, Shape
 
@@ -24,27 +25,6 @@ __all__ = [
     "batch_norm_examples",
     "networks",
 ]
-
-
-@dataclass(frozen=True)
-class BatchNormExample:
-    """Arguments of one BatchNorm forward and backward.
-
-    Attributes
-    ----------
-    x, dy : ndarray, shape (N, C, *S)
-        At least two values per channel; each channel has a spread of ``scale`` about its mean.
-    gamma, beta : ndarray, shape (C,)
-        No element of ``gamma`` is near zero.
-    eps : float
-        In units of variance.
-    """
-
-    x: FloatArray
-    dy: FloatArray
-    gamma: FloatArray
-    beta: FloatArray
-    eps: float
 
 
 @st.composite
