@@ -10,7 +10,14 @@ import numpy as np
 
 from minigrad.typing import Array, Shape
 
-__all__ = ["Differences", "differences", "is_smooth", "random_direction", "step_size"]
+__all__ = [
+    "Differences",
+    "differences",
+    "directional",
+    "is_smooth",
+    "random_direction",
+    "step_size",
+]
 
 _ROUNDING = 4.0
 """Units in the last place by which each value of the function may be off."""
@@ -103,6 +110,19 @@ def differences(
         third=third / (4.0 * h),
         fourth=(right - left) / (2.0 * h),
     )
+
+
+def directional(
+    f: Callable[[list[Any]], list[Array]],
+    arguments: list[Any],
+    position: int,
+    direction: Array,
+    h: float,
+    upstream: list[Array],
+) -> tuple[float, float]:
+    """Return the derivative of `differences` and its noise, for a function known to be smooth."""
+    found = differences(f, arguments, position, direction, h, upstream, f(arguments))
+    return found.derivative, found.noise
 
 
 def is_smooth(coarse: Differences, fine: Differences, rounding: float = 0.0) -> bool:

@@ -20,7 +20,7 @@ from minigrad.testing import (
     gradcheck,
     gradgradcheck,
 )
-from minigrad.testing.differences import differences, is_smooth
+from minigrad.testing.differences import differences, directional, is_smooth
 from minigrad.typing import Array
 
 STEP = 2.0**-13
@@ -177,6 +177,14 @@ def test_polynomials_are_smooth(seed: int) -> None:
         return result
 
     assert gradcheck(function, rng.normal(size=3))
+
+
+def test_a_derivative_comes_with_its_noise() -> None:
+    x = np.array([0.5, 2.0])
+    along, weights = np.array([1.0, -2.0]), np.array([3.0, 0.25])
+    found, noise = directional(lambda values: [values[0] ** 3], [x], 0, along, STEP, [weights])
+    assert found == pytest.approx(float(np.sum(weights * 3 * x**2 * along)), rel=1e-11)
+    assert 0.0 < noise < 1e-9
 
 
 def test_differences_of_a_kink_are_as_documented() -> None:
