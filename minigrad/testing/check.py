@@ -20,7 +20,7 @@ from minigrad.testing.opcase import (
 )
 from minigrad.testing.properties import PROPERTIES, Property, derivative
 
-__all__ = ["CheckOpError", "CheckReport", "PropertyResult", "check_op"]
+__all__ = ["CheckOpError", "CheckReport", "PropertyResult", "check_case", "check_op"]
 
 _EXAMPLES = 5  # inputs that are drawn for the properties worth repeating
 _DETAIL = 12  # lines that are shown of each failure
@@ -232,17 +232,51 @@ def check_op(
                 f"check_op needs float64, got input {position} of {value.dtype}; it converts to "
                 "float32 itself"
             )
-    properties = _up_to(order)
-    reasons = _reasons(skip or {}, properties)
     examples = _EXAMPLES if callable(inputs) else 1
-    results = tuple(
-        _result(case, one, reasons.get(one.name), range(seed, seed + examples))
-        for one in properties
-    )
-    report = CheckReport(getattr(function, "__name__", type(function).__name__), results)
+    report = _check(case, order, skip or {}, range(seed, seed + examples))
     if raise_exception and not report:
         raise CheckOpError(report)
     return report
+
+
+def check_case(
+    case: OpCase, *, order: int = 3, skip: Mapping[str, str] | None = None, seed: int = 0
+) -> CheckReport:
+    """Check every promise of an op, as `check_op` does, on a record of it.
+
+    A list of cases is what a test is parametrised with; `ops_without_case` says what it lacks.
+
+    Parameters
+    ----------
+    case : OpCase
+    order, skip, seed
+        As `check_op`.
+
+    Returns
+    -------
+    CheckReport
+
+    Raises
+    ------
+    CheckOpError
+        If a property does not hold: among them, that the function runs the op of the case.
+    ValueError
+        As `check_op`.
+    """
+    if order < 1:
+        raise ValueError(f"check_case: order must be at least 1, got {order}")
+    report = _check(case, order, skip or {}, range(seed, seed + _EXAMPLES))
+    if not report:
+        raise CheckOpError(report)
+    return report
+
+
+def _check(case: OpCase, order: int, skip: Mapping[str, str], seeds: Sequence[int]) -> CheckReport:
+    properties = _up_to(order)
+    reasons = _reasons(skip, properties)
+    results = tuple(_result(case, one, reasons.get(one.name), seeds) for one in properties)
+    name = case.id or getattr(case.function, "__name__", type(case.function).__name__)
+    return CheckReport(name, results)
 
 
 def _drawing(
