@@ -1,37 +1,16 @@
-"""How all tests run: Hypothesis profiles, seeds, threads and the ``gpu`` marker."""
+"""How all tests run: with our own pytest plugin, and guards of what tests share."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
 
 import minigrad as mg
 from minigrad.grad_mode import is_grad_enabled
-from minigrad.random import manual_seed
 
-# No deadlines: the first call of a kernel compiles it. Every run is derandomised but the nightly
-# one, which looks for new counterexamples.
-_SLOW_DATA = [HealthCheck.too_slow]
-for _name, _examples, _derandomize in (
-    ("dev", 20, True),
-    ("ci", 100, True),
-    ("nightly", 1000, False),
-):
-    settings.register_profile(
-        _name,
-        max_examples=_examples,
-        derandomize=_derandomize,
-        deadline=None,
-        suppress_health_check=_SLOW_DATA,
-        print_blob=True,
-    )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
-
-SEED = 20150211  # the day the BatchNorm paper appeared
+pytest_plugins = ["minigrad.testing.pytest_plugin", "pytester"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,17 +18,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "gpu: needs a CUDA device")
 
 
-@pytest.fixture(autouse=True)
-def seeded() -> None:
-    """Give every test the same random streams, whatever ran before it."""
-    np.random.seed(SEED)  # noqa: NPY002 - for code under test that uses the global stream
-    manual_seed(SEED)
-
-
 @pytest.fixture
-def rng() -> np.random.Generator:
+def rng(minigrad_seed: int) -> np.random.Generator:
     """Return a generator of the test's own."""
-    return np.random.default_rng(SEED)
+    return np.random.default_rng(minigrad_seed)
 
 
 @pytest.fixture(autouse=True)

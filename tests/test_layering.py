@@ -55,13 +55,14 @@ FREE_IMPORTS = {"minigrad", "numpy", "numba"}
 """What every file may import, with the standard library."""
 
 OTHER_IMPORTS = {
-    "hypothesis": ("minigrad/testing/strategies.py",),
+    "hypothesis": ("minigrad/testing/strategies", "minigrad/testing/pytest_plugin.py"),
     "llvmlite": ("kernels/cpu/", "kernels/info.py"),  # Numba's own code generator
+    "pytest": ("minigrad/testing/pytest_plugin.py",),
     "rich": ("minigrad/cli.py", "minigrad/train/progress.py"),
 }
 """Everything else, and the only places that may import it."""
 
-FOREIGN_TO_IMPORT = ("hypothesis", "matplotlib", "rich", "torch")
+FOREIGN_TO_IMPORT = ("hypothesis", "matplotlib", "pytest", "rich", "torch")
 """What `import minigrad` must leave alone."""
 
 

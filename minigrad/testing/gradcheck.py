@@ -1,4 +1,4 @@
-"""Gradients against finite differences.
+"""Gradients against finite differences, or against complex steps of a reference.
 
 The upstream gradient is always random. A loss that merely sums the outputs is blind: the outputs
 of training BatchNorm sum to a constant, so a backward that returns zeros would pass.
@@ -6,118 +6,88 @@ of training BatchNorm sum to a constant, so a backward that returns zeros would 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from minigrad.autograd import grad
-from minigrad.errors import AutogradError, DTypeError, MinigradError
-from minigrad.grad_mode import enable_grad, is_grad_enabled, no_grad
-from minigrad.tensor import Tensor
-from minigrad.testing.differences import directional, random_direction, step_size
+from minigrad.errors import AutogradError, MinigradError
+from minigrad.testing.calls import (
+    analytic_gradients,
+    as_inputs,
+    floating_tensors,
+    leaves_of,
+    values_of,
+)
+from minigrad.testing.complex_step import check_analytic, complex_step, reference_values
+from minigrad.testing.differences import (
+    Differences,
+    differences,
+    is_smooth,
+    random_direction,
+    step_size,
+)
+from minigrad.testing.reports import Comparison, GradcheckReport, NonSmoothPoint
 from minigrad.typing import Array
 
-__all__ = ["GradcheckError", "GradcheckReport", "Mismatch", "gradcheck", "gradgradcheck"]
+__all__ = ["NonSmoothPolicy", "ValueMismatchError", "gradcheck"]
 
-_PROJECTIONS = 8  # random directions for an input that is too large to go through
-_SHOWN = 10  # mismatches that a report prints
+NonSmoothPolicy: TypeAlias = Literal["raise", "skip"]
+
+DIFFERENCES_TOLERANCE = (1e-6, 1e-9)
+"""Relative and absolute: what fourth-order differences reach with room (BatchNorm: 1e-8)."""
+COMPLEX_STEP_TOLERANCE = (1e-10, 1e-13)
+"""Complex steps are exact, so this is rounding in the gradient itself (BatchNorm: 2e-11)."""
+_INPUT_ULPS = 4.0
+"""Of the largest input: by how much sums of it inside ``f`` may be rounded."""
+_BEND_NOISE = 8.0
+"""How much more than the derivative the bend of a slope magnifies rounding."""
+_SAME_VALUE = 1e-10
+"""Between the function and its reference, relative to the largest value."""
 
 
-class GradcheckError(MinigradError, AssertionError):
-    """A gradient is not what finite differences say.
-
-    Attributes
-    ----------
-    report : GradcheckReport
-    """
-
-    def __init__(self, report: GradcheckReport) -> None:
-        super().__init__(str(report))
-        self.report = report
+class ValueMismatchError(MinigradError, AssertionError):
+    """The function and its reference have different values, so their gradients will differ too."""
 
 
 @dataclass(frozen=True)
-class Mismatch:
-    """One derivative that is wrong.
+class _Direction:
+    """Along what to differentiate an input: one element, or a random projection."""
 
-    Attributes
-    ----------
-    input : int
-        Position of the input in ``inputs``.
-    index : tuple of int or None
-        The element; None if ``projection`` says along which random direction the derivative is.
-    projection : int or None
-    analytic, numeric : float
-        What backward says, and what finite differences say.
-    allowed : float
-        The difference that would have passed.
-    """
-
-    input: int
     index: tuple[int, ...] | None
     projection: int | None
-    analytic: float
-    numeric: float
-    allowed: float
+    vector: Array
 
-    @property
-    def difference(self) -> float:
-        """``analytic - numeric``."""
-        return self.analytic - self.numeric
-
-    @property
-    def ulp(self) -> float:
-        """The difference in units in the last place of the larger value."""
-        largest = max(abs(self.analytic), abs(self.numeric))
-        return abs(self.difference) / float(np.spacing(largest))
-
-    def __str__(self) -> str:
-        where = f"projection {self.projection}" if self.index is None else f"index {self.index}"
-        return (
-            f"input {self.input}, {where}: analytic {self.analytic:.10g}, "
-            f"numeric {self.numeric:.10g}, difference {self.difference:.3g} "
-            f"({self.ulp:.2g} ulp; allowed {self.allowed:.2g})"
-        )
+    def along(self, gradient: Array) -> float:
+        """Return the derivative in this direction."""
+        if self.index is None:
+            return float(np.sum(gradient * self.vector))
+        return float(gradient[self.index])  # not a sum, where an infinity beside it would be NaN
 
 
-@dataclass(frozen=True)
-class GradcheckReport:
-    """What a gradient check found; true if nothing is wrong.
+class _Problem(NamedTuple):
+    """The function to be checked, at one point."""
 
-    Attributes
-    ----------
-    checked : int
-        Derivatives that were compared.
-    mismatches : tuple of Mismatch
-        The wrong ones, in the order of the inputs.
-    """
-
-    checked: int
-    mismatches: tuple[Mismatch, ...]
-
-    def __bool__(self) -> bool:
-        return not self.mismatches
-
-    def __str__(self) -> str:
-        if self:
-            return f"{self.checked} derivatives agree with finite differences"
-        lines = [f"{len(self.mismatches)} of {self.checked} derivatives are wrong:"]
-        lines += [f"  {mismatch}" for mismatch in self.mismatches[:_SHOWN]]
-        if len(self.mismatches) > _SHOWN:
-            lines.append(f"  and {len(self.mismatches) - _SHOWN} more")
-        return "\n".join(lines)
+    values: list[Any]
+    wanted: list[int]
+    upstream: list[Array]
+    centre: list[Array]
+    value_of: Callable[[Any], list[Array]]
 
 
 def gradcheck(
     f: Callable[..., Any],
     inputs: Any,
     *,
-    rtol: float = 1e-6,
-    atol: float = 1e-9,
+    reference: Callable[..., Any] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
     step: float = 1e-4,
     max_elements: int = 64,
+    projections: int = 8,
+    nonsmooth: NonSmoothPolicy = "raise",
     seed: int = 0,
     raise_exception: bool = True,
 ) -> GradcheckReport:
@@ -133,18 +103,28 @@ def gradcheck(
         Floating arrays, and Tensors that require a gradient, must be float64 and are
         differentiated. Everything else (integer arrays, other Tensors, numbers, None) is passed
         as it is.
-    rtol, atol : float
+    reference : callable, optional
+        The same function of arrays in NumPy, for complex arrays as well. Its derivative by complex
+        steps, exact to rounding, then takes the place of differences.
+    rtol, atol : float, optional
         A derivative is right if it is within ``atol + rtol * (largest derivative of that input)``
-        of the numeric one, plus what rounding in ``f`` can do to the differences.
+        of the numeric one, plus what rounding in ``f`` can do to the differences. Default: 1e-6
+        and 1e-9, with a reference 1e-10 and 1e-13.
     step : float
         Step of the differences, in units of the input's spread (its standard deviation, or its
         magnitude if that is zero).
     max_elements : int
         An input with more elements is checked along random directions, not element by element.
+    projections : int
+        How many random directions.
+    nonsmooth : "raise" or "skip"
+        What to do about derivatives that do not exist, because ``f`` has a kink, a jump or the
+        edge of its domain within two steps of the inputs. Skipped ones are listed in the report,
+        and are an error if no other is left.
     seed : int
         Of the random upstream gradient and directions.
     raise_exception : bool
-        Raise if a derivative is wrong, instead of returning the report.
+        Raise if a derivative is wrong, or ``f`` is not smooth, instead of returning the report.
 
     Returns
     -------
@@ -155,6 +135,12 @@ def gradcheck(
     ------
     GradcheckError
         If a derivative is wrong; the text lists input, index, both values and their difference.
+    NonSmoothError
+        If none is wrong, but some do not exist; the text lists input, index and one-sided slopes.
+    NotAnalyticError
+        If ``reference`` is not an analytic function (it calls numpy.abs, numpy.maximum, ...).
+    ValueMismatchError
+        If ``f`` and ``reference`` have different values.
     DTypeError
         If an input to be differentiated, or an output, is floating but not float64.
     ValueError
@@ -165,11 +151,14 @@ def gradcheck(
     Notes
     -----
     Central differences of fourth order [1]_, with an error proportional to ``step**4``. Steps are
-    powers of two, so that ``x + h`` is exact for nearly every ``x``.
+    powers of two, so that ``x + h`` is exact for nearly every ``x``. Where slopes on either side
+    of a point differ, the differences are repeated with half the step; those of a smooth function
+    shrink in a known way.
 
     References
     ----------
     .. [1] Fornberg, 1988, Mathematics of Computation 51(184), table 1.
+    .. [2] Squire & Trapp, 1998, SIAM Review 40(1), 110-112 (complex steps).
 
     Examples
     --------
@@ -179,180 +168,156 @@ def gradcheck(
     >>> x = np.random.default_rng(0).normal(size=(3, 4))
     >>> print(gradcheck(mg.exp, x))
     12 derivatives agree with finite differences
+      largest error: input 0, index (...): analytic ..., numeric ..., difference ... (... ulp; ...)
+    >>> bool(gradcheck(mg.exp, x, reference=np.exp))
+    True
     """
-    values, wanted = _as_inputs(inputs)
+    if nonsmooth not in ("raise", "skip"):
+        raise ValueError(f'gradcheck: nonsmooth must be "raise" or "skip", got {nonsmooth!r}')
+    values, wanted = as_inputs(inputs)
     rng = np.random.default_rng(seed)
-    leaves = _leaves(values, wanted)
-    outputs = _outputs(f(*leaves))
+    leaves = leaves_of(values, wanted)
+    outputs = floating_tensors(f(*leaves))
     upstream = [np.asarray(rng.standard_normal(output.shape)) for output in outputs]
-    analytic = _analytic(outputs, [leaves[position] for position in wanted], upstream)
+    gradients = analytic_gradients(outputs, [leaves[position] for position in wanted], upstream)
+    value_of = values_of(f, wanted)
+    centre = value_of(values)
+    _check_deterministic(centre, value_of(values))
+    problem = _Problem(values, wanted, upstream, centre, value_of)
+    if reference is not None:
+        _check_same_value(centre, reference_values(reference, values))
+    default = DIFFERENCES_TOLERANCE if reference is None else COMPLEX_STEP_TOLERANCE
+    tolerance = (default[0] if rtol is None else rtol, default[1] if atol is None else atol)
 
-    def value_of(arguments: list[Any]) -> list[Array]:
-        with no_grad():
-            return [output.array for output in _outputs(f(*_leaves(arguments, wanted)))]
-
-    _check_deterministic(value_of(values), value_of(values))
-    checked = 0
-    mismatches: list[Mismatch] = []
-    for position, gradient in zip(wanted, analytic, strict=True):
-        h = step_size(values[position], step)
-        results = []
-        for index, projection, direction in _directions(values[position], max_elements, rng):
-            numeric, noise = directional(value_of, values, position, direction, h, upstream)
-            along = float(np.sum(gradient * direction))
-            results.append(Mismatch(position, index, projection, along, numeric, noise))
-        checked += len(results)
-        largest = max((abs(result.numeric) for result in results), default=0.0)
-        for result in results:
-            allowed = result.allowed + atol + rtol * largest
-            if not abs(result.difference) <= allowed:  # a NaN is wrong as well
-                mismatches.append(replace(result, allowed=allowed))
-    report = GradcheckReport(checked, tuple(mismatches))
-    if raise_exception and not report:
-        raise GradcheckError(report)
+    compared: list[Comparison] = []
+    kinks: list[NonSmoothPoint] = []
+    for position, gradient in zip(wanted, gradients, strict=True):
+        directions = list(_directions(values[position], max_elements, projections, rng))
+        along = [direction.along(gradient) for direction in directions]
+        if reference is not None:
+            check_analytic(reference, values, wanted, position, seed)
+            compared += _by_complex_steps(
+                problem, reference, position, directions, along, tolerance
+            )
+        else:
+            h = step_size(values[position], step)
+            found = _by_differences(problem, position, directions, along, h, tolerance)
+            compared += found[0]
+            kinks += found[1]
+    right = [comparison for comparison in compared if comparison.agrees]
+    report = GradcheckReport(
+        checked=len(compared),
+        mismatches=tuple(comparison for comparison in compared if not comparison.agrees),
+        nonsmooth=tuple(kinks),
+        largest=max(right, key=lambda c: abs(c.difference) / (c.allowed or 1.0), default=None),
+        source="finite differences" if reference is None else "complex steps of the reference",
+        skips_nonsmooth=nonsmooth == "skip",
+    )
+    if raise_exception:
+        report.raise_if_wrong()
     return report
 
 
-def gradgradcheck(
-    f: Callable[..., Any],
-    inputs: Any,
-    *,
-    order: int = 2,
-    rtol: float = 1e-6,
-    atol: float = 1e-9,
-    step: float = 1e-4,
-    max_elements: int = 64,
-    seed: int = 0,
-    raise_exception: bool = True,
-) -> GradcheckReport:
-    """Compare derivatives of second or higher order with differences of the order below.
-
-    The function that is checked is the gradient of ``f``, of its inputs and of the upstream
-    gradient, so mixed derivatives are covered. The order below is computed with the plain rules
-    (``create_graph=False``): where an op is fused, its kernel is held against its composite.
-
-    Parameters
-    ----------
-    f, inputs, rtol, atol, step, max_elements, seed, raise_exception
-        As `gradcheck`.
-    order : int
-        Of the derivatives that are checked; at least 2.
-
-    Returns
-    -------
-    GradcheckReport
-        Inputs are numbered as given; the upstream gradients follow them.
-
-    Raises
-    ------
-    GradcheckError, DTypeError, AutogradError
-        As `gradcheck`.
-    """
-    if order < 2:
-        raise ValueError(f"order must be at least 2, got {order}; gradcheck checks order 1")
-    values = list(_as_inputs(inputs)[0])
-    for level in range(order - 1):
-        f, values = _gradient_of(f, values, seed + 1 + level)
-    return gradcheck(
-        f,
-        values,
-        rtol=rtol,
-        atol=atol,
-        step=step,
-        max_elements=max_elements,
-        seed=seed,
-        raise_exception=raise_exception,
-    )
-
-
-def _gradient_of(
-    f: Callable[..., Any], values: list[Any], seed: int
-) -> tuple[Callable[..., Any], list[Any]]:
-    """Return the function that computes the gradient of ``f``, and its inputs.
-
-    They are those of ``f``, followed by a random upstream gradient for each output.
-    """
-    _, wanted = _as_inputs(values)
-    rng = np.random.default_rng(seed)
-    outputs = _outputs(f(*_leaves(values, wanted)))
-    upstream = [np.asarray(rng.standard_normal(output.shape)) for output in outputs]
-    count = len(values)
-
-    def gradient(*arguments: Any) -> tuple[Tensor, ...]:
-        create_graph = is_grad_enabled()
-        with enable_grad():
-            results = _outputs(f(*arguments[:count]))
-        recorded = [i for i, result in enumerate(results) if result.requires_grad]
-        leaves = [arguments[position] for position in wanted]
-        if not recorded:
-            return tuple(Tensor(np.zeros_like(leaf.array)) for leaf in leaves)
-        found = grad(
-            [results[i] for i in recorded],
-            leaves,
-            [arguments[count + i] for i in recorded],
-            create_graph=create_graph,
-            allow_unused=True,
+def _by_complex_steps(
+    problem: _Problem,
+    reference: Callable[..., Any],
+    position: int,
+    directions: list[_Direction],
+    analytic: list[float],
+    tolerance: tuple[float, float],
+) -> list[Comparison]:
+    """Compare the derivatives of one input with those of the reference."""
+    numeric = [
+        complex_step(
+            reference,
+            problem.values,
+            problem.wanted,
+            position,
+            direction.vector,
+            problem.upstream,
         )
-        return tuple(
-            Tensor(np.zeros_like(leaf.array)) if result is None else result
-            for leaf, result in zip(leaves, found, strict=True)
+        for direction in directions
+    ]
+    allowed = _allowed(numeric, tolerance)
+    return [
+        Comparison(position, direction.index, direction.projection, along, value, allowed)
+        for direction, along, value in zip(directions, analytic, numeric, strict=True)
+    ]
+
+
+def _by_differences(
+    problem: _Problem,
+    position: int,
+    directions: list[_Direction],
+    analytic: list[float],
+    h: float,
+    tolerance: tuple[float, float],
+) -> tuple[list[Comparison], list[NonSmoothPoint]]:
+    """Compare the derivatives of one input with differences, where the function is smooth."""
+    values, upstream, centre = problem.values, problem.upstream, problem.centre
+
+    def measure(direction: Array, distance: float) -> Differences:
+        return differences(
+            problem.value_of, values, position, direction, distance, upstream, centre
         )
 
-    return gradient, [*values, *upstream]
-
-
-def _as_inputs(inputs: Any) -> tuple[list[Any], list[int]]:
-    """Return the inputs, arrays for those that are differentiated, and the positions of these."""
-    given = [inputs] if isinstance(inputs, (np.ndarray, Tensor)) else list(inputs)
-    values: list[Any] = []
-    wanted: list[int] = []
-    for position, value in enumerate(given):
-        array = value.array if isinstance(value, Tensor) and value.requires_grad else value
-        if isinstance(array, np.ndarray) and array.dtype.kind == "f":
-            if array.dtype != np.float64:
-                raise DTypeError(
-                    f"gradcheck needs float64, got input {position} of {array.dtype}: differences "
-                    "of lower precision are rounding noise; convert it with .astype(np.float64) "
-                    "or .double()"
+    found = [measure(direction.vector, h) for direction in directions]
+    smooth = dict.fromkeys(range(len(found)))  # by number, in order
+    suspected = True
+    while suspected:  # a jump makes all derivatives look small beside it: look again without it
+        derivatives = [found[number].derivative for number in smooth]
+        rounding = _allowed(derivatives, (_input_rounding(values[position], h), 0.0))
+        allowed = _allowed(derivatives, tolerance) + rounding
+        suspected = False
+        for number in list(smooth):
+            result = found[number]
+            # Only what could matter is looked at closer: a bend as large as what is allowed.
+            if result.bend <= allowed + _BEND_NOISE * (rounding + result.noise):
+                continue
+            fine = measure(directions[number].vector, h / 2.0)
+            if not is_smooth(result, fine, _BEND_NOISE * rounding):
+                del smooth[number]
+                suspected = True
+    comparisons, kinks = [], []
+    for number, (direction, along) in enumerate(zip(directions, analytic, strict=True)):
+        result = found[number]
+        if number in smooth:
+            comparisons.append(
+                Comparison(
+                    position,
+                    direction.index,
+                    direction.projection,
+                    along,
+                    result.derivative,
+                    allowed + result.noise,
                 )
-            if not np.isfinite(array).all():
-                raise ValueError(
-                    f"gradcheck needs finite values, got NaN or infinity in input {position}"
-                )
-            wanted.append(position)
-        values.append(array)
-    if not wanted:
-        raise AutogradError(
-            "gradcheck: no input to differentiate; pass a float64 array, or a Tensor that "
-            "requires a gradient"
-        )
-    return values, wanted
-
-
-def _leaves(values: Sequence[Any], wanted: Sequence[int]) -> list[Any]:
-    """Return the arguments of one call: fresh leaves for what is differentiated."""
-    arguments = list(values)
-    for position in wanted:
-        arguments[position] = Tensor(values[position].copy(order="K"), requires_grad=True)
-    return arguments
-
-
-def _outputs(result: Any) -> list[Tensor]:
-    """Return the floating Tensors among the results of ``f``."""
-    candidates = result if isinstance(result, (tuple, list)) else [result]
-    outputs = [r for r in candidates if isinstance(r, Tensor) and r.is_floating_point()]
-    if not outputs:
-        raise AutogradError(
-            f"gradcheck: f must return a floating Tensor or a tuple with one, got "
-            f"{type(result).__name__}"
-        )
-    for position, output in enumerate(outputs):
-        if output.dtype != np.float64:
-            raise DTypeError(
-                f"gradcheck needs float64, got output {position} of {output.dtype}: f rounds to a "
-                "lower precision on the way"
             )
-    return outputs
+        else:
+            kinks.append(
+                NonSmoothPoint(
+                    position,
+                    direction.index,
+                    direction.projection,
+                    along,
+                    result.left,
+                    result.right,
+                    h,
+                )
+            )
+    return comparisons, kinks
+
+
+def _allowed(derivatives: list[float], tolerance: tuple[float, float]) -> float:
+    """Return how far a derivative of an input may be off, beside all derivatives of that input."""
+    rtol, atol = tolerance
+    sizes = (abs(derivative) for derivative in derivatives if math.isfinite(derivative))
+    return atol + rtol * max(sizes, default=0.0)
+
+
+def _input_rounding(value: Array, h: float) -> float:
+    """Return the error, relative to a derivative, if ``f`` rounds sums of its input."""
+    magnitude = float(np.max(np.abs(value), initial=0.0))
+    return _INPUT_ULPS * float(np.finfo(np.float64).eps) * magnitude / h
 
 
 def _check_deterministic(first: list[Array], second: list[Array]) -> None:
@@ -366,32 +331,31 @@ def _check_deterministic(first: list[Array], second: list[Array]) -> None:
         )
 
 
+def _check_same_value(values: list[Array], reference: list[Array]) -> None:
+    shapes = [[array.shape for array in arrays] for arrays in (values, reference)]
+    if shapes[0] != shapes[1]:
+        raise ValueMismatchError(
+            f"f returns floating arrays of shapes {shapes[0]}, its reference of {shapes[1]}"
+        )
+    for number, (actual, desired) in enumerate(zip(values, reference, strict=True)):
+        largest = float(np.max(np.abs(desired), initial=0.0))
+        if not np.allclose(actual, desired, _SAME_VALUE, _SAME_VALUE * largest, equal_nan=True):
+            worst = float(np.max(np.abs(actual - desired)))
+            raise ValueMismatchError(
+                f"f and its reference differ by up to {worst:.3g} in output {number}, whose "
+                f"largest value is {largest:.3g}: they are not the same function"
+            )
+
+
 def _directions(
-    value: Array, max_elements: int, rng: np.random.Generator
-) -> Iterator[tuple[tuple[int, ...] | None, int | None, Array]]:
-    """Yield (index, None, unit vector) for a small input, else (None, number, random one)."""
+    value: Array, max_elements: int, projections: int, rng: np.random.Generator
+) -> Iterator[_Direction]:
+    """Yield the unit vectors of a small input, random directions of a large one."""
     if value.size <= max_elements:
         for index in np.ndindex(value.shape):
             direction = np.zeros_like(value)
             direction[index] = 1.0
-            yield index, None, direction
+            yield _Direction(index, None, direction)
     else:
-        for projection in range(_PROJECTIONS):
-            yield None, projection, random_direction(value.shape, rng)
-
-
-def _analytic(outputs: list[Tensor], leaves: list[Tensor], upstream: list[Array]) -> list[Array]:
-    """Return what backward says; zeros for an input on which no output depends."""
-    recorded = [i for i, output in enumerate(outputs) if output.requires_grad]
-    if not recorded:
-        return [np.zeros_like(leaf.array) for leaf in leaves]
-    gradients = grad(
-        [outputs[i] for i in recorded],
-        leaves,
-        [upstream[i] for i in recorded],
-        allow_unused=True,
-    )
-    return [
-        np.zeros_like(leaf.array) if gradient is None else gradient.array
-        for leaf, gradient in zip(leaves, gradients, strict=True)
-    ]
+        for projection in range(projections):
+            yield _Direction(None, projection, random_direction(value.shape, rng))

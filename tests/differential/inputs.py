@@ -354,7 +354,7 @@ def nested() -> Inputs:
 
 @st.composite
 def matrices(draw: st.DrawFn, *forms: str, batch: int = 0, extra: tuple[Any, ...] = ()) -> Call:
-    """Draw operands of shapes such as "nk" and "km", each letter one length; "sym", "pos": square."""
+    """Draw operands of shapes such as "nk" and "km", a length per letter; "sym", "pos": square."""
     lengths = {letter: draw(st.integers(1, 4)) for letter in "bnkm"} | {"3": 3}
     rng = np.random.default_rng(draw(seeds()))
     operands = []

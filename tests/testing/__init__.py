@@ -1,1 +1,1 @@
-"""Tests of the test kit itself."""
+"""Tests of the test kit."""

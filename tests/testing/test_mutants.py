@@ -194,6 +194,7 @@ def check_cases(cases: Sequence[Case]) -> None:
         function, values = as_function(case)
         output = function(*(Tensor(v) if isinstance(v, np.ndarray) else v for v in values))
         arrays = [v.array if isinstance(v, Tensor) else v for v in values]
+        assert case.reference is not None
         expected = case.reference(*arrays, **case.kwargs)
         expected = np.asarray(expected[0] if isinstance(expected, tuple) else expected)
         finite = np.isfinite(expected)

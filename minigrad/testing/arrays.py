@@ -1,0 +1,73 @@
+"""Arrays to test with: well-spread values, and values that lie strangely in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.typing import Array, DTypeLike, FloatArray, Shape
+
+__all__ = ["relaid", "spread_values"]
+
+
+def spread_values(
+    shape: Shape,
+    rng: np.random.Generator,
+    *,
+    low: float = -2.0,
+    high: float = 2.0,
+    kinks: Sequence[float] = (),
+    dtype: DTypeLike = np.float64,
+) -> FloatArray:
+    """Return values that fill ``[low, high]``, none close to another or to a kink.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    rng : numpy.random.Generator
+    low, high : float
+    kinks : sequence of float
+        Where the function to be differentiated is not smooth. Values next to one move away from
+        it, by at least a quarter of the mean distance between values.
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray, shape ``shape``
+        In random order. The smallest distance of two values is a quarter of the mean distance.
+    """
+    size = math.prod(shape)
+    cell = (high - low) / max(size + len(kinks), 1)
+    # One value per cell, in the middle half of it; cells that contain a kink stay empty.
+    starts = low + cell * np.arange(size + len(kinks))
+    free = np.ones(starts.shape, dtype=bool)
+    for kink in kinks:
+        position = math.floor((kink - low) / cell)
+        if 0 <= position < free.size:
+            free[position] = False
+    chosen = rng.permutation(starts[free])[:size]
+    values = chosen + cell * rng.uniform(0.375, 0.625, size=size)
+    return np.asarray(values.reshape(shape), dtype=dtype)
+
+
+def relaid(array: Array, order: Sequence[int], steps: Sequence[int]) -> Array:
+    """Return a view, equal to ``array``, into memory with another order of axes and other steps.
+
+    Parameters
+    ----------
+    array : ndarray
+    order : sequence of int
+        A permutation of its axes, slowest first.
+    steps : sequence of int
+        For each axis of ``array``, the step in its memory; negative: stored backwards.
+    """
+    stored = tuple(array.shape[axis] * abs(steps[axis]) for axis in order)
+    memory = np.zeros(stored, dtype=array.dtype)
+    view: Array = memory.transpose(np.argsort(np.asarray(order, dtype=np.intp)))
+    index: tuple[Any, ...] = (*(slice(None, None, step) for step in steps), ...)
+    view = view[index]  # the ellipsis keeps a view also at rank 0
+    view[...] = array
+    return view
