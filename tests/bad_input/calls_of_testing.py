@@ -29,10 +29,12 @@ def decorated(formula: Any, **keywords: Any) -> Any:
     return identity(formula, **keywords)(no_claims)
 
 
-add("examples", "batch_norm_example", lambda: ((4, 3),), offset=0.5, scale=2.0, eps=1e-3,
+for _owner in ("examples", "testing"):
+    add(_owner, "batch_norm_example", lambda: ((4, 3),), offset=0.5, scale=2.0, eps=1e-3,
     dtype=np.dtype(np.float64), seed=0)  # fmt: skip
 EXAMPLE = batch_norm_example((4, 3))
-add("identities", "check_identities", lambda: (reference_implementation(), EXAMPLE),
+for _owner in ("identities", "testing"):
+    add(_owner, "check_identities", lambda: (reference_implementation(), EXAMPLE),
     identities=IDENTITIES[:2], raise_exception=True)  # fmt: skip
 SUBJECTS.append(
     Subject(
@@ -45,3 +47,7 @@ SUBJECTS.append(
 add("implementations", "kernel_implementation", lambda: ("reference", batch_norm))
 add("mutants", "scaled_gradient", lambda: (Sum, -1.0))
 add("mutants", "survivors", lambda: (accepts, BATCH_NORM[:2]), applied=False)
+add("testing", "spread_values", lambda: ((2, 3), np.random.default_rng(0)), low=-1.5, high=1.5,
+    kinks=(0.0,), dtype=np.dtype(np.float64))  # fmt: skip
+add("testing", "relaid", lambda: (np.ones((2, 3)), (1, 0), (1, -2)))
+add("testing", "ops_without_case", lambda: ("minigrad.ops.norm", ()))

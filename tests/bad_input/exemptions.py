@@ -53,7 +53,7 @@ EXEMPT: dict[str, str] = {
          "nn.RemovableHandle", "nn.StateDictError", "nn.Sigmoid", "nn.Tanh", "train.Average",
          "train.BatchOfOneWarning", "train.Callback", "train.History", "train.Run",
          "train.ThreadsChangedWarning", "data.Dataset", "data.Digits", "testing.GradcheckError",
-         "testing.GradcheckReport", "testing.Mismatch"),
+         "testing.GradcheckReport"),
         _NOTHING,
     ),
     **dict.fromkeys(("train.fit", "train.evaluate", "train.EpochLines"), _LOOP),
@@ -81,6 +81,17 @@ EXEMPT: dict[str, str] = {
     "Module.cuda": "needs a GPU: an error says so",
     "Module.forward": "abstract: that of each layer is swept",
     "Module.set_extra_state": "abstract: a module that has more state defines it",
+    **dict.fromkeys(
+        ("testing.BadInput", "testing.BatchNormExample", "testing.BatchNormImplementation",
+         "testing.CheckOpError", "testing.CheckReport", "testing.Comparison",
+         "testing.IdentityError", "testing.IdentityReport", "testing.NonSmoothError",
+         "testing.NonSmoothPoint", "testing.NotAnalyticError", "testing.OpCase",
+         "testing.PropertyResult", "testing.ValueMismatchError"),
+        _NOTHING,
+    ),
+    **dict.fromkeys(
+        ("testing.check_case", "testing.check_op"), "checks a user's function: tests/testing"
+    ),
     "testing.gradcheck": "checks a user's function: tests/test_gradcheck.py",
     "testing.gradgradcheck": "checks a user's function: tests/test_gradcheck.py",
 }  # fmt: skip
