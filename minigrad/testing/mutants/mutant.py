@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from minigrad.arguments import check_callable, check_items
+from minigrad.errors import DTypeError
 from minigrad.kernels import dispatch
 from minigrad.kernels.reference import batch_norm as reference
 from minigrad.testing.implementations import (
@@ -140,6 +142,8 @@ def survivors(
 
     Raises
     ------
+    DTypeError
+        If ``check`` cannot be called, or ``mutants`` are none.
     Exception
         What the check raises on the right code: it would kill every mutant for no reason.
 
@@ -157,6 +161,11 @@ def survivors(
     >>> "zero dx" in [mutant.name for mutant in survivors(check, BATCH_NORM)]
     True
     """
+    check_callable("survivors", "check", check)
+    mutants = check_items("survivors", "mutants", mutants)
+    for mutant in mutants:
+        if not isinstance(mutant, Mutant):
+            raise DTypeError(f"survivors: mutants must be Mutants, got {type(mutant).__name__}")
     by_argument = not applied and all(isinstance(m, BatchNormMutant) for m in mutants)
     if by_argument:
         check(reference_implementation())
