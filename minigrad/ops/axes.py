@@ -52,6 +52,8 @@ def normalize_axis(name: str, axis: Any, ndim: int) -> int:
 def normalize_axes(name: str, axes: Any, ndim: int) -> Shape | None:
     """Return several different axes, counted from the front; None, for all, as it is.
 
+    A Tensor of rank 0 has none, but may be given 0 or -1, as if it were a vector: as in PyTorch.
+
     Parameters
     ----------
     name : str
@@ -70,11 +72,11 @@ def normalize_axes(name: str, axes: Any, ndim: int) -> Shape | None:
     if axes is None:
         return None
     if not isinstance(axes, (tuple, list, range)):
-        return (normalize_axis(name, axes, ndim),)
-    found = tuple([normalize_axis(name, axis, ndim) for axis in axes])
+        axes = (axes,)
+    found = tuple([normalize_axis(name, axis, ndim or 1) for axis in axes])
     if len(found) > 1 and len(set(found)) != len(found):
         raise ShapeError(f"{name}: dim names an axis twice: {tuple(axes)} of {ndim} axes")
-    return found
+    return found if ndim else ()
 
 
 def as_integer(name: str, argument: str, value: Any) -> int:

@@ -321,6 +321,7 @@ def norm(
     p: float | str | None = "fro",
     dim: Axis = None,
     keepdim: bool = False,
+    *,
     dtype: DTypeLike = None,
 ) -> Tensor:
     """Return a vector norm of all elements or along axes: PyTorch's older function.

@@ -167,7 +167,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     Returns
     -------
     Tensor, shape (max(x) + 1,)
-        int64, or float64 with weights.
+        int64; with weights of their dtype, float64 if they are integers.
 
     Raises
     ------
@@ -191,7 +191,8 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     amounts = as_tensor(weights).array
     if amounts.shape != array.shape:
         raise ShapeError(f"bincount: weights must have shape {array.shape}, got {amounts.shape}")
-    return _wrap(np.bincount(array, amounts, minlength))
+    dtype = amounts.dtype if amounts.dtype.kind == "f" else None
+    return _wrap(np.asarray(np.bincount(array, amounts, minlength), dtype))
 
 
 @public

@@ -166,8 +166,9 @@ def _np_fliplr(m: Any) -> Tensor:
 
 @public
 def flipud(x: Any) -> Tensor:
-    """Return a view with the order along axis 0 reversed; as `flip`."""
-    return flip(x, 0)
+    """Return a view with the order along axis 0 reversed; as `flip`, but of one axis or more."""
+    x = as_tensor(x)
+    return flip(x, normalize_axis("flipud", 0, x.ndim))
 
 
 @implements(np.flipud)
