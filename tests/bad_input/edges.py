@@ -85,6 +85,7 @@ RESULTS: list[Row] = [
     (mg.diagflat, (ONE,), [[1.5]]),
     (mg.outer, (np.ones(1), np.ones(1)), [[1.0]]),
     (vector_norm, (-ONE,), 1.5),
+    (vector_norm, (-ONE, 2, 0), 1.5),
     # huge, tiny and special numbers
     (mg.logcumsumexp, (HUGE, 0), HUGE),
     (mg.logsumexp, (HUGE_32,), np.float32(3e38)),
@@ -146,7 +147,7 @@ REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], type[Exception], str]] 
     (matrix_norm, (NO_ROWS, INF), mg.errors.ShapeError, r"matrix_norm: shape \(0, 2\) has no"),
     (matrix_norm, (NO_COLUMNS, -1), mg.errors.ShapeError, r"matrix_norm: shape \(2, 0\) has no"),
     (matrix_norm, (NO_COLUMNS, 2), mg.errors.ShapeError, r"matrix_norm: shape \(2, 0\) has no"),
-    (vector_norm, (ONE, 2, 0), mg.errors.ShapeError, "rank 0 has no axes, got dim 0"),
+    (vector_norm, (ONE, 2, 1), mg.errors.ShapeError, "rank 0 has no axes, got dim 1"),
     (vector_norm, (np.ones(2), "inf"), mg.errors.DTypeError, "must be a number, got 'inf'"),
     (det, (np.eye(2, dtype=np.float16),), mg.errors.DTypeError, "float32 or float64, got float16"),
     (inv, (ZEROS,), mg.errors.LinAlgError, r"is singular, got shape \(2, 2\), float64"),
