@@ -1,0 +1,64 @@
+"""What `apply` records of an op, and what it refuses to."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.engine import OPS, Node, Op, apply
+from minigrad.tensor import Tensor
+from minigrad.typing import Array
+
+
+class FirstPlusNothing(Op):
+    """The first of two inputs itself; the second has no influence."""
+
+    view = True
+
+    @staticmethod
+    def forward(ctx: Node | None, a: Array, b: Array) -> Array:
+        return a
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any) -> tuple[Any, Any]:
+        return dy, np.zeros_like(dy)
+
+
+def is_view_of(view: Tensor, base: Tensor) -> bool:
+    """Whether a change of one counts as a change of the other."""
+    return view.counter is base.counter
+
+
+@pytest.mark.parametrize("second", [np.ones(2), mg.ones(2)], ids=["array", "tensor"])
+def test_view_of_the_first_input(second: Any) -> None:
+    first = mg.zeros(2, dtype=np.float64)
+    view = apply(FirstPlusNothing, first, second)
+    assert np.shares_memory(view.array, first.array)
+    assert is_view_of(view, first)
+
+
+def test_view_of_an_array() -> None:
+    """There is no Tensor whose version it could share."""
+    array, other = np.zeros(2), mg.ones(2, dtype=np.float64)
+    view = apply(FirstPlusNothing, array, other)
+    assert np.shares_memory(view.array, array)
+    assert not is_view_of(view, other)
+
+
+def test_copy_by_an_op_of_views_is_none() -> None:
+    base = mg.zeros(2, 3).T  # cannot be flattened in place
+    copy = base.reshape(6)
+    assert not np.shares_memory(copy.array, base.array)
+    assert not is_view_of(copy, base)
+
+
+@pytest.mark.parametrize("name", [name for name in OPS if name.startswith("minigrad.")])
+def test_functions_of_an_op_are_static_methods(name: str) -> None:
+    """An op is a namespace: what it has to say does not depend on an object."""
+    for function in ("forward", "backward", "composite"):
+        found = inspect.getattr_static(OPS[name], function, None)
+        assert found is None or isinstance(found, staticmethod), function
