@@ -1,7 +1,8 @@
-"""What a gradient rule may not return."""
+"""What a gradient rule may return, and what is refused."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -46,3 +47,20 @@ def test_another_dtype(dtype: DTypeLike, other: DTypeLike) -> None:
     with pytest.raises(DTypeError, match=f"must be {dtype}, got {other}"):
         y.backward(mg.ones(2, dtype=dtype))
     assert x.grad is None
+
+
+def test_equal_dtype_that_is_another_object() -> None:
+    """As of an array that was unpickled."""
+    array = pickle.loads(pickle.dumps(np.ones(2)))
+    assert array.dtype is not np.dtype(np.float64)
+    x = mg.tensor(array, requires_grad=True)
+    (x * 2.0).backward(np.ones(2))
+    assert x.grad is not None
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+def test_hundreds_of_inputs() -> None:
+    x = mg.ones(1, requires_grad=True)
+    mg.cat([x] * 300).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [300.0]

@@ -1,0 +1,45 @@
+"""Batch normalisation as functions: what they refuse."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.errors import DTypeError, ShapeError
+from minigrad.typing import DTypeLike, Shape
+
+VECTORS = ("gamma", "beta", "mean", "var")
+
+
+@pytest.mark.parametrize("channels", [1, 3, 1000])
+def test_batch_norm_train_needs_two_values_per_channel(channels: int) -> None:
+    for shape in ((1, channels), (1, channels, 1, 1)):
+        with pytest.raises(ShapeError, match=r"batch_norm.* more than one value per channel"):
+            mg.batch_norm_train(mg.ones(*shape))
+    result = mg.batch_norm_train(mg.ones(1, channels, 2))
+    np.testing.assert_array_equal(result.mean, np.ones(channels))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (4,), (3, 1), (1, 3), (2, 3), (4, 3)])
+@pytest.mark.parametrize("name", VECTORS)
+def test_batch_norm_takes_one_value_per_channel(name: str, shape: Shape) -> None:
+    x, right, wrong = mg.ones(2, 3), mg.ones(3), mg.ones(shape)
+    vectors = {**dict.fromkeys(VECTORS, right), name: wrong}
+    with pytest.raises(ShapeError, match=rf"{name} must have shape \(3,\)"):
+        mg.batch_norm_eval(x, **vectors)
+    if name in ("gamma", "beta"):
+        with pytest.raises(ShapeError, match=rf"{name} must have shape \(3,\)"):
+            mg.batch_norm_train(x, **{name: wrong})
+
+
+@pytest.mark.parametrize(("dtype", "other"), [("float32", "float64"), ("float64", "float32")])
+@pytest.mark.parametrize("name", ["gamma", "beta"])
+def test_batch_norm_mixes_no_dtypes(name: str, dtype: DTypeLike, other: DTypeLike) -> None:
+    """Neither a narrower nor a wider vector is converted to the dtype of x."""
+    x, mean, var = mg.ones(2, 3, dtype=dtype), mg.zeros(3), mg.ones(3)
+    wrong = {name: mg.ones(3, dtype=other)}
+    with pytest.raises(DTypeError, match=f"{name} must be {dtype}.* got {other}"):
+        mg.batch_norm_train(x, **wrong)
+    with pytest.raises(DTypeError, match=f"{name} must be {dtype}.* got {other}"):
+        mg.batch_norm_eval(x, mean, var, **wrong)
