@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.autograd import Alias
 from minigrad.engine import Node, Op, apply
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
@@ -46,6 +47,14 @@ def test_view_of_an_array() -> None:
     view = apply(FirstPlusNothing, array, other)
     assert np.shares_memory(view.array, array)
     assert not is_view_of(view, other)
+
+
+def test_alias_is_a_view() -> None:
+    x = mg.ones(2)
+    alias = apply(Alias, x)
+    assert alias is not x
+    assert alias.array is x.array
+    assert is_view_of(alias, x)
 
 
 def test_copy_by_an_op_of_views_is_none() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -25,11 +27,12 @@ def test_batch_norm_train_needs_two_values_per_channel(channels: int) -> None:
 @pytest.mark.parametrize("name", VECTORS)
 def test_batch_norm_takes_one_value_per_channel(name: str, shape: Shape) -> None:
     x, right, wrong = mg.ones(2, 3), mg.ones(3), mg.ones(shape)
+    text = rf"batch_norm: {name} must have shape \(3,\), one value per channel"
     vectors = {**dict.fromkeys(VECTORS, right), name: wrong}
-    with pytest.raises(ShapeError, match=rf"{name} must have shape \(3,\)"):
+    with pytest.raises(ShapeError, match=text):
         mg.batch_norm_eval(x, **vectors)
     if name in ("gamma", "beta"):
-        with pytest.raises(ShapeError, match=rf"{name} must have shape \(3,\)"):
+        with pytest.raises(ShapeError, match=text):
             mg.batch_norm_train(x, **{name: wrong})
 
 
@@ -43,3 +46,13 @@ def test_batch_norm_mixes_no_dtypes(name: str, dtype: DTypeLike, other: DTypeLik
         mg.batch_norm_train(x, **wrong)
     with pytest.raises(DTypeError, match=f"{name} must be {dtype}.* got {other}"):
         mg.batch_norm_eval(x, mean, var, **wrong)
+
+
+def test_batch_norm_takes_an_equal_dtype_that_is_another_object() -> None:
+    """As of arrays that were unpickled."""
+    gamma = mg.tensor(pickle.loads(pickle.dumps(np.ones(3))))
+    assert gamma.dtype is not np.dtype(np.float64)
+    x = mg.tensor(np.arange(6.0).reshape(2, 3))
+    np.testing.assert_allclose(
+        mg.batch_norm_train(x, gamma, eps=0.0).y.array, [[-1.0] * 3, [1.0] * 3]
+    )
