@@ -1,14 +1,16 @@
-"""Batch normalisation as functions: what they refuse."""
+"""Batch normalisation as functions: what they refuse, and what they do not copy."""
 
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad.errors import DTypeError, ShapeError
+from minigrad.kernels import dispatch
 from minigrad.typing import DTypeLike, Shape
 
 VECTORS = ("gamma", "beta", "mean", "var")
@@ -56,3 +58,37 @@ def test_batch_norm_takes_an_equal_dtype_that_is_another_object() -> None:
     np.testing.assert_allclose(
         mg.batch_norm_train(x, gamma, eps=0.0).y.array, [[-1.0] * 3, [1.0] * 3]
     )
+
+
+@pytest.mark.parametrize("eps", [-1.0, -1e-300, np.inf, -np.inf, np.nan])
+def test_batch_norm_takes_a_finite_eps(eps: float) -> None:
+    text = r"batch_norm: eps must be a finite number >= 0"
+    with pytest.raises(ValueError, match=text):
+        mg.batch_norm_train(mg.ones(2, 3), eps=eps)
+    with pytest.raises(ValueError, match=text):
+        mg.batch_norm_eval(mg.ones(2, 3), mg.zeros(3), mg.ones(3), eps=eps)
+
+
+@pytest.mark.parametrize("name", ["train", "eval"])
+def test_gradients_of_batch_norm_are_not_copied(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are as large as the batch, and the kernels allocate them for this alone."""
+    kernels = dispatch.module("batch_norm")
+    rule = getattr(kernels, f"backward_{name}")
+    returned: list[Any] = []
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        returned.extend(gradients := rule(*args, **kwargs))
+        return gradients
+
+    monkeypatch.setattr(kernels, f"backward_{name}", noted)
+    x, gamma, beta = mg.rand(4, 3), mg.ones(3), mg.zeros(3)
+    for tensor in (x, gamma, beta):
+        tensor.requires_grad_()
+    if name == "train":
+        y = mg.batch_norm_train(x, gamma, beta).y
+    else:
+        y = mg.batch_norm_eval(x, mg.zeros(3), mg.ones(3), gamma, beta)
+    y.backward(mg.ones(4, 3))
+    for tensor, gradient in zip((x, gamma, beta), returned, strict=True):
+        assert tensor.grad is not None
+        assert np.shares_memory(tensor.grad.array, gradient)
