@@ -69,6 +69,15 @@ def test_batch_norm_takes_a_finite_eps(eps: float) -> None:
         mg.batch_norm_eval(mg.ones(2, 3), mg.zeros(3), mg.ones(3), eps=eps)
 
 
+def test_eps_of_batch_norm_is_by_default_that_of_pytorch(rng: np.random.Generator) -> None:
+    x, mean, var = mg.tensor(rng.normal(size=(4, 3)) * 1e-3), mg.zeros(3), mg.full(3, 1e-6)
+    train, evaluation = mg.batch_norm_train(x).y, mg.batch_norm_eval(x, mean, var)
+    np.testing.assert_array_equal(train.array, mg.batch_norm_train(x, eps=1e-5).y.array)
+    np.testing.assert_array_equal(
+        evaluation.array, mg.batch_norm_eval(x, mean, var, eps=1e-5).array
+    )
+
+
 @pytest.mark.parametrize("name", ["train", "eval"])
 def test_gradients_of_batch_norm_are_not_copied(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are as large as the batch, and the kernels allocate them for this alone."""
