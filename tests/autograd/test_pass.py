@@ -6,6 +6,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.errors import AutogradError
+from minigrad.tensor import Tensor
 
 
 def test_backward_records_nothing_unless_asked_to() -> None:
@@ -32,7 +33,7 @@ def test_target_whose_history_is_not_asked_for_ends_its_branch_alone() -> None:
 def test_hooks_of_a_branch_that_is_not_asked_for_do_not_run() -> None:
     x, y = mg.ones(2, requires_grad=True), mg.ones(2, requires_grad=True)
     other = y * 3.0
-    seen = []
+    seen: list[Tensor] = []
     other.register_hook(seen.append)
     (dx,) = mg.grad((x * 2.0 + other * 5.0).sum(), x)
     assert dx is not None

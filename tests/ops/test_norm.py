@@ -30,12 +30,13 @@ def test_batch_norm_train_needs_two_values_per_channel(channels: int) -> None:
 def test_batch_norm_takes_one_value_per_channel(name: str, shape: Shape) -> None:
     x, right, wrong = mg.ones(2, 3), mg.ones(3), mg.ones(shape)
     text = rf"batch_norm: {name} must have shape \(3,\), one value per channel"
-    vectors = {**dict.fromkeys(VECTORS, right), name: wrong}
+    vectors: dict[str, Any] = {**dict.fromkeys(VECTORS, right), name: wrong}
     with pytest.raises(ShapeError, match=text):
         mg.batch_norm_eval(x, **vectors)
     if name in ("gamma", "beta"):
+        vector: dict[str, Any] = {name: wrong}
         with pytest.raises(ShapeError, match=text):
-            mg.batch_norm_train(x, **{name: wrong})
+            mg.batch_norm_train(x, **vector)
 
 
 @pytest.mark.parametrize(("dtype", "other"), [("float32", "float64"), ("float64", "float32")])
@@ -43,7 +44,7 @@ def test_batch_norm_takes_one_value_per_channel(name: str, shape: Shape) -> None
 def test_batch_norm_mixes_no_dtypes(name: str, dtype: DTypeLike, other: DTypeLike) -> None:
     """Neither a narrower nor a wider vector is converted to the dtype of x."""
     x, mean, var = mg.ones(2, 3, dtype=dtype), mg.zeros(3), mg.ones(3)
-    wrong = {name: mg.ones(3, dtype=other)}
+    wrong: dict[str, Any] = {name: mg.ones(3, dtype=other)}
     with pytest.raises(DTypeError, match=f"{name} must be {dtype}.* got {other}"):
         mg.batch_norm_train(x, **wrong)
     with pytest.raises(DTypeError, match=f"{name} must be {dtype}.* got {other}"):
