@@ -8,15 +8,16 @@ import pytest
 
 import minigrad as mg
 from minigrad.engine import OPS
+from minigrad.registry import FUNCTIONS
 
-FUNCTIONS = ("forward", "backward", "composite")
+STATED = ("forward", "backward", "composite")
 every_op = pytest.mark.parametrize("name", [name for name in OPS if name.startswith("minigrad.")])
 
 
 @every_op
 def test_functions_of_an_op_are_static_methods(name: str) -> None:
     """An op is a namespace: what it has to say does not depend on an object."""
-    for function in FUNCTIONS:
+    for function in STATED:
         found = inspect.getattr_static(OPS[name], function, None)
         assert found is None or isinstance(found, staticmethod), function
 
@@ -25,7 +26,7 @@ def test_functions_of_an_op_are_static_methods(name: str) -> None:
 def test_hyperparameters_are_keywords_of_all_functions(name: str) -> None:
     """And the inputs are not positional alone, so that signatures read alike."""
     stated = set()
-    for function in FUNCTIONS:
+    for function in STATED:
         found = getattr(OPS[name], function, None)
         if found is None:
             continue
@@ -36,8 +37,10 @@ def test_hyperparameters_are_keywords_of_all_functions(name: str) -> None:
     assert len(stated) <= 1, f"{name} names different hyperparameters: {stated}"
 
 
-@pytest.mark.parametrize("function", [mg.batch_norm_train, mg.batch_norm_eval])
-def test_eps_of_batch_norm_is_a_keyword(function: object) -> None:
-    *inputs, eps = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
+@pytest.mark.parametrize("name", ["batch_norm_train", "batch_norm_eval"])
+def test_batch_norm_is_announced_and_its_eps_a_keyword(name: str) -> None:
+    function = FUNCTIONS[name]
+    assert function is getattr(mg, name)
+    *inputs, eps = inspect.signature(function).parameters.values()
     assert {p.kind for p in inputs} == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
     assert (eps.name, eps.kind) == ("eps", inspect.Parameter.KEYWORD_ONLY)
