@@ -135,7 +135,7 @@ def _affine(x_hat: Any, gamma: Any, beta: Any) -> Any:
 
 def _per_channel(values: Any, ndim: int) -> Any:
     """Return (C,) values in the shape that broadcasts along axis 1."""
-    return np.reshape(values, (1, -1, *(1,) * (ndim - 2)))
+    return np.reshape(values, (1, *values.shape, *(1,) * (ndim - 2)))
 
 
 @public

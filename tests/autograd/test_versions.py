@@ -30,3 +30,16 @@ def test_change_after_a_recorded_backward_pass(
         (h if changed == "input" else y).mul_(5.0)
     with pytest.raises(AutogradError, match="changed in place"):
         mg.grad(g.sum(), u)
+
+
+def test_error_of_a_change_names_what_was_saved() -> None:
+    x, k = mg.ones(2, 1, requires_grad=True), mg.ones(3, requires_grad=True)
+    y = x * k
+    k.detach().add_(1.0)
+    with pytest.raises(AutogradError) as caught:
+        y.sum().backward()
+    assert str(caught.value) == (
+        "a Tensor that Mul had saved for its gradient was changed in place afterwards (it saved "
+        "input 0, input 1, of shape (2, 1), (3,)); use the out-of-place operator, or clone() "
+        "before the change"
+    )
