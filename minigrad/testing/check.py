@@ -75,15 +75,18 @@ class CheckReport:
             else f"{self.function}: {count} properties hold"
         ]
         width = max(len(result.name) for result in self.results)
+        failures: dict[str, list[str]] = {}  # what was found -> by which properties
         for result in self.results:
-            first = result.detail.strip().split("\n")[0]
-            text = f"  {result.name:<{width}}  {result.outcome:<14}  {first}"
-            lines.append(text.rstrip())
-        for result in self.results:
+            first = result.detail.strip().split("\n")[0].removesuffix(":")
             if result.outcome == "failed":
-                shown = result.detail.strip().split("\n")
-                shown = [*shown[:_DETAIL], "..."] if len(shown) > _DETAIL else shown
-                lines += ["", f"{result.name}:", *(f"  {line}".rstrip() for line in shown)]
+                names = failures.setdefault(result.detail, [])
+                first = f"as {names[0]}" if names else first
+                names.append(result.name)
+            lines.append(f"  {result.name:<{width}}  {result.outcome:<14}  {first}".rstrip())
+        for detail, names in failures.items():
+            shown = detail.strip().split("\n")
+            shown = [*shown[:_DETAIL], "..."] if len(shown) > _DETAIL else shown
+            lines += ["", f"{', '.join(names)}:", *(f"  {line}".rstrip() for line in shown)]
         return "\n".join(lines)
 
 
@@ -169,7 +172,8 @@ def check_op(
     ValueError
         If ``skip`` names an unknown property, or gives no reason, or ``order`` is below 1.
     DTypeError
-        If an input is floating but not float64.
+        If an input is floating but not float64, or no input gets a gradient although the function
+        is differentiable.
 
     Notes
     -----
@@ -207,6 +211,7 @@ def check_op(
       value         passed
       ...
     """
+    __tracebackhide__ = True  # pytest: a failure is the report, not the code below
     if order < 1:
         raise ValueError(f"check_op: order must be at least 1, got {order}")
     draw, constant = _drawing(inputs, constants)
@@ -226,12 +231,7 @@ def check_op(
         tolerance_gradient=tolerance_gradient,
         reason="given to check_op",
     )
-    for position, value in enumerate(case.draw(seed)):
-        if is_float(value) and value.dtype != np.float64:
-            raise DTypeError(
-                f"check_op needs float64, got input {position} of {value.dtype}; it converts to "
-                "float32 itself"
-            )
+    _check_inputs(case, case.draw(seed))
     properties = _up_to(order)
     reasons = _reasons(skip or {}, properties)
     examples = _EXAMPLES if callable(inputs) else 1
@@ -259,6 +259,26 @@ def _drawing(
         return tuple(v.copy() if isinstance(v, np.ndarray) else v for v in arrays)
 
     return draw, tuple(sorted({*constants, *fixed}))
+
+
+def _check_inputs(case: OpCase, values: Sequence[Any]) -> None:
+    """Refuse inputs of which the properties would say nothing, or something else than is meant."""
+    for position, value in enumerate(values):
+        if is_float(value) and value.dtype != np.float64:
+            raise DTypeError(
+                f"check_op needs float64, got input {position} of {value.dtype}; it converts to "
+                "float32 itself"
+            )
+    if case.differentiable and not case.wanted(values):
+        given = ", ".join(
+            f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
+            for value in values
+        )
+        raise DTypeError(
+            "check_op: no input gets a gradient; expected a float64 array, or a Tensor that "
+            f"requires a gradient, got ({given}); a function that has none by definition needs "
+            "differentiable=False"
+        )
 
 
 def _as_tuple(inputs: Any) -> tuple[Any, ...]:

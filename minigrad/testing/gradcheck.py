@@ -172,6 +172,7 @@ def gradcheck(
     >>> bool(gradcheck(mg.exp, x, reference=np.exp))
     True
     """
+    __tracebackhide__ = True  # pytest: a failure is the report, not the code below
     if nonsmooth not in ("raise", "skip"):
         raise ValueError(f'gradcheck: nonsmooth must be "raise" or "skip", got {nonsmooth!r}')
     values, wanted = as_inputs(inputs)

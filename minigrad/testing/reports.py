@@ -190,6 +190,7 @@ class GradcheckReport:
 
     def raise_if_wrong(self) -> None:
         """Raise `GradcheckError` or `NonSmoothError` unless all is right."""
+        __tracebackhide__ = True  # pytest: a failure is the report
         if self.mismatches:
             raise GradcheckError(self)
         if not self:

@@ -99,6 +99,32 @@ def test_all_failures_are_reported_at_once() -> None:
     assert isinstance(caught.value, AssertionError)
 
 
+def test_what_breaks_many_properties_is_told_once() -> None:
+    def no_tensor(x: Tensor) -> Any:
+        return x.detach().array
+
+    with pytest.raises(CheckOpError) as caught:
+        check_op(no_tensor, np.array([1.0, 2.0]))
+    text = str(caught.value)
+    assert text.count("must return a Tensor or a tuple with one, got ndarray") == 2
+    assert "\n  dtype         failed          as strides\n" in text
+    assert re.findall("\n\n(.+):\n", text) == [", ".join(caught.value.report.failed)]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "got"),
+    [
+        ([1.0, 2.0], "(float, float)"),
+        (np.arange(3), "(int64 array)"),
+        (Tensor(np.ones(2)), "(float64 array)"),
+        (lambda rng: (rng.integers(3, size=2), None), "(int64 array, NoneType)"),
+    ],
+)
+def test_inputs_without_a_gradient_are_refused(inputs: Any, got: str) -> None:
+    with pytest.raises(DTypeError, match=f"no input gets a gradient.*{re.escape(got)}"):
+        check_op(mg.exp, inputs)
+
+
 # ------------------------------------------------------------------------------ kept promises
 
 

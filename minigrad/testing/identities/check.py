@@ -258,7 +258,15 @@ def check_identities(
         With the report as its message.
     ValueError
         If there is no example.
+    TypeError
+        If the first argument is no implementation.
     """
+    __tracebackhide__ = True  # pytest: a failure is the report, not the code below
+    if not isinstance(implementation, BatchNormImplementation):
+        raise TypeError(
+            "check_identities: implementation must be a BatchNormImplementation(name, forward, "
+            f"backward), got {type(implementation).__name__}"
+        )
     if not examples:
         raise ValueError("check_identities needs at least one example; see batch_norm_example()")
     held: dict[str, int] = {}
@@ -281,6 +289,13 @@ def check_identities(
                 previous = failures.get(check.name)
                 if previous is None or _excess(found) > _excess(previous):
                     failures[check.name] = found
+            except Exception as error:  # the implementation's own, or what it returns is no triple
+                error.add_note(
+                    f"check_identities: raised by {implementation.name!r} in {check.name}, on an "
+                    f"example of shape {example.x.shape}; forward must return (y, mean, var), "
+                    "backward (dx, dgamma, dbeta)"
+                )
+                raise
     report = IdentityReport(implementation.name, held, tuple(absent), tuple(failures.values()))
     if raise_exception and not report:
         raise IdentityError(report.failures, str(report))
