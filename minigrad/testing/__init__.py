@@ -11,14 +11,20 @@ The last two need the extra ``test``; everything else here needs NumPy alone.
 """
 
 from minigrad.testing.arrays import relaid, spread_values
-from minigrad.testing.check import CheckOpError, CheckReport, PropertyResult, check_op
+from minigrad.testing.check import CheckOpError, CheckReport, PropertyResult, check_case, check_op
 from minigrad.testing.complex_step import NotAnalyticError
 from minigrad.testing.examples import BatchNormExample, batch_norm_example
 from minigrad.testing.gradcheck import ValueMismatchError, gradcheck
 from minigrad.testing.higher_order import gradgradcheck
 from minigrad.testing.identities import IdentityError, IdentityReport, check_identities
 from minigrad.testing.implementations import BatchNormImplementation
-from minigrad.testing.opcase import FLOAT32_TOLERANCE, FLOAT64_TOLERANCE, BadInput, OpCase
+from minigrad.testing.opcase import (
+    FLOAT32_TOLERANCE,
+    FLOAT64_TOLERANCE,
+    BadInput,
+    OpCase,
+    ops_without_case,
+)
 from minigrad.testing.reports import (
     Comparison,
     GradcheckError,
@@ -47,10 +53,12 @@ __all__ = [
     "PropertyResult",
     "ValueMismatchError",
     "batch_norm_example",
+    "check_case",
     "check_identities",
     "check_op",
     "gradcheck",
     "gradgradcheck",
+    "ops_without_case",
     "relaid",
     "spread_values",
 ]

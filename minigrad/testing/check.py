@@ -20,7 +20,7 @@ from minigrad.testing.opcase import (
 )
 from minigrad.testing.properties import PROPERTIES, Property, derivative
 
-__all__ = ["CheckOpError", "CheckReport", "PropertyResult", "check_op"]
+__all__ = ["CheckOpError", "CheckReport", "PropertyResult", "check_case", "check_op"]
 
 _EXAMPLES = 5  # inputs that are drawn for the properties worth repeating
 _DETAIL = 12  # lines that are shown of each failure
@@ -231,18 +231,54 @@ def check_op(
         tolerance_gradient=tolerance_gradient,
         reason="given to check_op",
     )
-    _check_inputs(case, case.draw(seed))
-    properties = _up_to(order)
-    reasons = _reasons(skip or {}, properties)
+    _check_inputs("check_op", case, case.draw(seed))
     examples = _EXAMPLES if callable(inputs) else 1
-    results = tuple(
-        _result(case, one, reasons.get(one.name), range(seed, seed + examples))
-        for one in properties
-    )
-    report = CheckReport(getattr(function, "__name__", type(function).__name__), results)
+    report = _check(case, order, skip or {}, range(seed, seed + examples))
     if raise_exception and not report:
         raise CheckOpError(report)
     return report
+
+
+def check_case(
+    case: OpCase, *, order: int = 3, skip: Mapping[str, str] | None = None, seed: int = 0
+) -> CheckReport:
+    """Check every promise of an op, as `check_op` does, on a record of it.
+
+    A list of cases is what a test is parametrised with; `ops_without_case` says what it lacks.
+
+    Parameters
+    ----------
+    case : OpCase
+    order, skip, seed
+        As `check_op`.
+
+    Returns
+    -------
+    CheckReport
+
+    Raises
+    ------
+    CheckOpError
+        If a property does not hold: among them, that the function runs the op of the case.
+    ValueError, DTypeError
+        As `check_op`.
+    """
+    __tracebackhide__ = True  # pytest: a failure is the report, not the code below
+    if order < 1:
+        raise ValueError(f"check_case: order must be at least 1, got {order}")
+    _check_inputs("check_case", case, case.draw(seed))
+    report = _check(case, order, skip or {}, range(seed, seed + _EXAMPLES))
+    if not report:
+        raise CheckOpError(report)
+    return report
+
+
+def _check(case: OpCase, order: int, skip: Mapping[str, str], seeds: Sequence[int]) -> CheckReport:
+    properties = _up_to(order)
+    reasons = _reasons(skip, properties)
+    results = tuple(_result(case, one, reasons.get(one.name), seeds) for one in properties)
+    name = case.id or getattr(case.function, "__name__", type(case.function).__name__)
+    return CheckReport(name, results)
 
 
 def _drawing(
@@ -261,12 +297,12 @@ def _drawing(
     return draw, tuple(sorted({*constants, *fixed}))
 
 
-def _check_inputs(case: OpCase, values: Sequence[Any]) -> None:
+def _check_inputs(name: str, case: OpCase, values: Sequence[Any]) -> None:
     """Refuse inputs of which the properties would say nothing, or something else than is meant."""
     for position, value in enumerate(values):
         if is_float(value) and value.dtype != np.float64:
             raise DTypeError(
-                f"check_op needs float64, got input {position} of {value.dtype}; it converts to "
+                f"{name} needs float64, got input {position} of {value.dtype}; it converts to "
                 "float32 itself"
             )
     if case.differentiable and not case.wanted(values):
@@ -275,7 +311,7 @@ def _check_inputs(case: OpCase, values: Sequence[Any]) -> None:
             for value in values
         )
         raise DTypeError(
-            "check_op: no input gets a gradient; expected a float64 array, or a Tensor that "
+            f"{name}: no input gets a gradient; expected a float64 array, or a Tensor that "
             f"requires a gradient, got ({given}); a function that has none by definition needs "
             "differentiable=False"
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.engine import Op
+from minigrad.engine import OPS, Op
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
 
@@ -21,6 +21,7 @@ __all__ = [
     "OpCase",
     "first_tensor",
     "is_float",
+    "ops_without_case",
 ]
 
 FLOAT64_TOLERANCE = 1e-12
@@ -137,6 +138,41 @@ class OpCase:
             warnings.simplefilter("ignore")  # the reference's own, such as the mean of nothing
             result = self.reference(*inputs, **self.kwargs)
         return np.asarray(result[0] if isinstance(result, tuple) else result)
+
+
+def ops_without_case(package: str, cases: Iterable[OpCase]) -> list[str]:
+    """Return the ops of a package that no case is about: what a test suite forgets.
+
+    Parameters
+    ----------
+    package : str
+        Import name of the package or module that defines the ops.
+    cases : iterable of OpCase
+
+    Returns
+    -------
+    list of str
+        Qualified names, sorted; empty if every op that was imported so far has a case.
+
+    Raises
+    ------
+    ValueError
+        If no op of ``package`` is known: then nothing would be checked.
+
+    Examples
+    --------
+    >>> from minigrad.testing import ops_without_case
+    >>> ops_without_case("minigrad.ops.power", [])
+    ['minigrad.ops.power.Cbrt', 'minigrad.ops.power.Pow', ...]
+    """
+    names = [name for name in OPS if name.startswith(f"{package}.")]
+    if not names:
+        raise ValueError(
+            f"expected the import name of a package that defines ops, got {package!r}, of which "
+            "none is known; import it first"
+        )
+    covered = {case.op for case in cases}
+    return sorted(name for name in names if OPS[name] not in covered)
 
 
 def is_float(value: Any) -> bool:

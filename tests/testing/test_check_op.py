@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.engine import Node, Op, apply
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.registry import NUMPY
 from minigrad.tensor import Tensor
-from minigrad.testing import BadInput, CheckOpError, CheckReport, OpCase, check_op
+from minigrad.testing import (
+    BadInput,
+    CheckOpError,
+    CheckReport,
+    OpCase,
+    check_case,
+    check_op,
+    ops_without_case,
+)
 from minigrad.testing.properties import PROPERTIES
+from minigrad.typing import Array
 from tests.testing.wrong_ops import WRONG, Wrong, double, times
 
 
@@ -258,3 +268,51 @@ def test_bad_input_may_have_its_own_keywords() -> None:
 
     errors = [BadInput((np.ones(2),), ShapeError, "got -1", {"scale": -1})]
     assert check_op(function, np.ones(2), errors=errors)
+
+
+class Halved(Op):
+    """``x / 2``: dx = dy / 2."""
+
+    @staticmethod
+    def forward(ctx: Node | None, x: Array) -> Array:
+        return x / 2.0
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any) -> tuple[Any]:
+        return (dy / 2.0,)
+
+
+class Thirded(Op):
+    """``x / 3``, which no function runs."""
+
+
+def a_case(op: type[Op] | None, factor: float = 0.5) -> OpCase:
+    return OpCase(
+        op, lambda x: apply(Halved, x), lambda rng: (rng.normal(size=3),), lambda x: factor * x
+    )
+
+
+def test_a_case_is_checked_as_a_function_is() -> None:
+    report = check_case(a_case(Halved), order=2)
+    assert report
+    assert {result.name for result in report.results} >= {"value", "gradient", "order 2", "memory"}
+    with pytest.raises(CheckOpError) as caught:
+        check_case(a_case(Halved, 0.25), skip={"complex step": "of this test"})
+    assert caught.value.report.failed == ("value",)
+    with pytest.raises(ValueError, match="order must be at least 1, got 0"):
+        check_case(a_case(Halved), order=0)
+
+
+def test_a_case_that_does_not_run_its_op_fails() -> None:
+    with pytest.raises(CheckOpError, match="does not record Thirded"):
+        check_case(a_case(Thirded))
+
+
+def test_ops_without_a_case_are_named() -> None:
+    cases = [a_case(Halved), a_case(None)]
+    missing = ops_without_case(__name__, cases)
+    assert f"{__name__}.Halved" not in missing
+    assert f"{__name__}.Thirded" in missing
+    assert missing == sorted(missing)
+    with pytest.raises(ValueError, match=r"got 'no\.such\.package', of which none is known"):
+        ops_without_case("no.such.package", cases)
