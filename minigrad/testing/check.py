@@ -23,7 +23,7 @@ from minigrad.testing.properties import PROPERTIES, Property, derivative
 __all__ = ["CheckOpError", "CheckReport", "PropertyResult", "check_case", "check_op"]
 
 _EXAMPLES = 5  # inputs that are drawn for the properties worth repeating
-_DETAIL = 12  # lines that are shown of each failure
+_DETAIL = 14  # lines that are shown of each failure
 
 
 @dataclass(frozen=True)

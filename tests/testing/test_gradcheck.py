@@ -14,7 +14,7 @@ from minigrad.errors import AutogradError, DTypeError
 from minigrad.ops.elementwise import add, mul
 from minigrad.ops.math import exp
 from minigrad.tensor import Tensor
-from minigrad.testing import Comparison, GradcheckError, gradcheck
+from minigrad.testing import Comparison, GradcheckError, GradcheckReport, gradcheck
 from minigrad.testing import strategies as mgst
 from minigrad.typing import Array
 
@@ -182,6 +182,36 @@ def test_report_names_input_index_and_values(rng: np.random.Generator) -> None:
     assert " ulp; allowed " in lines[1]
     for mismatch in report.mismatches:
         assert mismatch.analytic == pytest.approx(2.0 * mismatch.numeric, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [(-1.0, "-1 times"), (0.0, "0 times"), (2.99 / 3.0, "0.996667 times"), (1.0 + 1e-9, None)],
+)
+def test_report_names_a_common_factor(
+    rng: np.random.Generator, scale: float, said: str | None
+) -> None:
+    report = gradcheck(
+        lambda a, b: add(exp(a), scaled_exp(scale)(b)),
+        [rng.normal(size=3), rng.normal(size=3)],
+        raise_exception=False,
+    )
+    line = f"\n  those of input 1 are all {said} what they should be\n"
+    assert (line in str(report)) == bool(said)
+    assert "input 0 are" not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("count", "factors"),
+    [(3, [2.0, 2.0, 2.001]), (2, [2.0, 2.0]), (3, [2.0, 2.0, np.nan]), (3, [1e300, 2.0, np.inf])],
+)
+def test_no_common_factor_is_invented(count: int, factors: list[float]) -> None:
+    wrong = [Comparison(0, (k,), None, factors[k] * (k + 1.0), k + 1.0, 1e-6) for k in range(count)]
+    huge = Comparison(0, None, 0, 1e300, -1e300, 1e-6)
+    assert "times what" not in str(GradcheckReport(count, tuple(wrong)))
+    assert "times what" not in str(GradcheckReport(count + 1, (*wrong, huge)))
+    slightly = [Comparison(0, (k,), None, 1.0 + 2e-6, 1.0, 1e-6) for k in range(3)]
+    assert "times what" not in str(GradcheckReport(3, tuple(slightly)))
 
 
 def test_error_carries_the_report() -> None:
