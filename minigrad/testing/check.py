@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from minigrad.arguments import check_integer
 from minigrad.errors import DTypeError, MinigradError
 from minigrad.tensor import Tensor
+from minigrad.testing.calls import check_function
 from minigrad.testing.opcase import (
     FLOAT32_TOLERANCE,
     FLOAT64_TOLERANCE,
@@ -170,10 +172,11 @@ def check_op(
     CheckOpError
         If a property does not hold; the text lists all that do not, and why.
     ValueError
-        If ``skip`` names an unknown property, or gives no reason, or ``order`` is below 1.
+        If ``skip`` names an unknown property, or gives no reason, or ``order`` is below 1, or
+        ``constants`` names an input that there is not.
     DTypeError
         If an input is floating but not float64, or no input gets a gradient although the function
-        is differentiable.
+        is differentiable; if an argument is something else than is asked for.
 
     Notes
     -----
@@ -212,8 +215,15 @@ def check_op(
       ...
     """
     __tracebackhide__ = True  # pytest: a failure is the report, not the code below
-    if order < 1:
+    if check_integer("check_op", "order", order) < 1:
         raise ValueError(f"check_op: order must be at least 1, got {order}")
+    check_integer("check_op", "seed", seed, 0)
+    check_function("check_op", "function", function)
+    if reference is not None:
+        check_function("check_op", "reference", reference)
+    for argument, value in (("kwargs", kwargs), ("skip", skip)):
+        if not isinstance(value, (Mapping, type(None))):
+            raise DTypeError(f"check_op: {argument} must be a dictionary, got {value!r}")
     draw, constant = _drawing(inputs, constants)
     case = OpCase(
         op=None,
@@ -264,7 +274,7 @@ def check_case(
         As `check_op`.
     """
     __tracebackhide__ = True  # pytest: a failure is the report, not the code below
-    if order < 1:
+    if check_integer("check_case", "order", order) < 1:
         raise ValueError(f"check_case: order must be at least 1, got {order}")
     _check_inputs("check_case", case, case.draw(seed))
     report = _check(case, order, skip or {}, range(seed, seed + _EXAMPLES))
@@ -299,6 +309,9 @@ def _drawing(
 
 def _check_inputs(name: str, case: OpCase, values: Sequence[Any]) -> None:
     """Refuse inputs of which the properties would say nothing, or something else than is meant."""
+    for position in case.constants:
+        if not 0 <= check_integer(name, "constants", position) < len(values):
+            raise ValueError(f"{name}: constants names input {position} of {len(values)}")
     for position, value in enumerate(values):
         if is_float(value) and value.dtype != np.float64:
             raise DTypeError(
@@ -320,6 +333,11 @@ def _check_inputs(name: str, case: OpCase, values: Sequence[Any]) -> None:
 def _as_tuple(inputs: Any) -> tuple[Any, ...]:
     """Return the arguments; NumPy's scalars, such as elements of arrays, as arrays of rank 0."""
     given = (inputs,) if isinstance(inputs, (np.ndarray, np.generic, Tensor)) else inputs
+    if not isinstance(given, Sequence):
+        raise DTypeError(
+            "check_op: expected an array, a Tensor, or a sequence of arguments, got "
+            f"{inputs!r} ({type(inputs).__name__})"
+        )
     return tuple(np.asarray(value) if isinstance(value, np.generic) else value for value in given)
 
 

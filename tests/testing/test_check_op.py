@@ -316,3 +316,26 @@ def test_ops_without_a_case_are_named() -> None:
     assert missing == sorted(missing)
     with pytest.raises(ValueError, match=r"got 'no\.such\.package', of which none is known"):
         ops_without_case("no.such.package", cases)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"function": None}, DTypeError, "function must be a function, got None"),
+        ({"reference": 3}, DTypeError, "reference must be a function, got 3"),
+        ({"inputs": 3.0}, DTypeError, "a sequence of arguments, got 3.0"),
+        ({"inputs": lambda rng: None}, DTypeError, "a sequence of arguments, got None"),
+        ({"empty": 3}, DTypeError, "a sequence of arguments, got 3"),
+        ({"kwargs": ["dim"]}, DTypeError, r"kwargs must be a dictionary, got \['dim'\]"),
+        ({"skip": "value"}, DTypeError, "skip must be a dictionary, got 'value'"),
+        ({"order": 1.5}, DTypeError, "order must be an integer, got 1.5"),
+        ({"seed": -1}, ValueError, "seed must be >= 0, got -1"),
+        ({"constants": [1]}, ValueError, "constants names input 1 of 1"),
+        ({"constants": [-1]}, ValueError, "constants names input -1 of 1"),
+    ],
+)
+def test_wrong_arguments_are_refused(
+    options: dict[str, Any], error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        check_op(**{"function": mg.exp, "inputs": np.ones(2), **options})

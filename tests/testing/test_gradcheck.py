@@ -14,7 +14,7 @@ from minigrad.errors import AutogradError, DTypeError
 from minigrad.ops.elementwise import add, mul
 from minigrad.ops.math import exp
 from minigrad.tensor import Tensor
-from minigrad.testing import Comparison, GradcheckError, GradcheckReport, gradcheck
+from minigrad.testing import Comparison, GradcheckError, GradcheckReport, gradcheck, gradgradcheck
 from minigrad.testing import strategies as mgst
 from minigrad.typing import Array
 
@@ -253,3 +253,37 @@ def test_same_seed_same_report() -> None:
         return [mismatch.numeric for mismatch in report.mismatches]
 
     assert values() == values()
+
+
+@pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"rtol": -1.0}, ValueError, "rtol must be 0 or more, got -1.0"),
+        ({"rtol": np.nan}, ValueError, "rtol must be 0 or more, got nan"),
+        ({"atol": "small"}, DTypeError, "atol must be a real number, got 'small'"),
+        ({"step": 0.0}, ValueError, "step must be greater than 0, got 0.0"),
+        ({"step": None}, DTypeError, "step must be a real number, got None"),
+        ({"max_elements": -1}, ValueError, "max_elements must be >= 0, got -1"),
+        ({"projections": 0}, ValueError, "projections must be >= 1, got 0"),
+        ({"projections": 2.0}, DTypeError, "projections must be an integer, got 2.0"),
+        ({"seed": -1}, ValueError, "seed must be >= 0, got -1"),
+    ],
+)
+def test_options_that_would_check_nothing_are_refused(
+    check: Any, options: dict[str, Any], error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        check(exp, np.ones(100), **options)
+
+
+def test_what_is_no_function_is_refused() -> None:
+    for check in (gradcheck, gradgradcheck):
+        with pytest.raises(DTypeError, match="f must be a function, got 3"):
+            check(3, np.ones(2))  # type: ignore[arg-type]
+        with pytest.raises(DTypeError, match="inputs must be a sequence, got None"):
+            check(exp, None)
+    with pytest.raises(DTypeError, match="reference must be a function, got 'exp'"):
+        gradcheck(exp, np.ones(2), reference="exp")  # type: ignore[arg-type]
+    with pytest.raises(DTypeError, match=r"order must be an integer, got 2\.5"):
+        gradgradcheck(exp, np.ones(2), order=2.5)  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ from minigrad.testing.mutants import (
     scaled_gradient,
     survivors,
 )
-from tests.cases import ALL_CASES, FLOAT64_TOLERANCE, Case
+from tests.cases import ALL_CASES, FLOAT64_TOLERANCE, Case, normals
 from tests.optim.formulas import FORMULAS
 from tests.optim.test_updates import CASES as OPTIMIZER_CASES
 
@@ -140,10 +140,6 @@ def test_mutant_of_higher_order_is_killed(mutant: Mutant, record_property: Any) 
 
 
 # ------------------------------------------------------------------------------ other ops
-
-
-def normals(*shapes: tuple[int, ...]) -> Any:
-    return lambda rng: tuple(rng.normal(size=shape) for shape in shapes)
 
 
 SQUARE = [
