@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from minigrad.errors import DTypeError
 
-__all__ = ["check_integer", "check_items", "check_number", "real_dtype"]
+__all__ = [
+    "check_callable",
+    "check_integer",
+    "check_items",
+    "check_number",
+    "check_text",
+    "real_dtype",
+]
+
+
+def check_callable(name: str, argument: str, value: Any) -> Callable[..., Any]:
+    """Return a function, or whatever else can be called.
+
+    Raises
+    ------
+    DTypeError
+        If it cannot be called.
+    """
+    if not callable(value):
+        raise DTypeError(
+            f"{name}: {argument} must be callable, got {value!r} ({type(value).__name__})"
+        )
+    result: Callable[..., Any] = value
+    return result
 
 
 def check_integer(name: str, argument: str, value: Any, least: int | None = None) -> int:
@@ -72,6 +95,21 @@ def check_items(name: str, argument: str, value: Any) -> list[Any]:
             f"{name}: {argument} must be a sequence, got {value!r} ({type(value).__name__})"
         )
     return list(value)
+
+
+def check_text(name: str, argument: str, value: Any) -> str:
+    """Return a string.
+
+    Raises
+    ------
+    DTypeError
+        If it is something else.
+    """
+    if not isinstance(value, str):
+        raise DTypeError(
+            f"{name}: {argument} must be a string, got {value!r} ({type(value).__name__})"
+        )
+    return value
 
 
 def real_dtype(dtype: Any) -> np.dtype[Any]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from minigrad.arguments import check_callable
 from minigrad.engine import Node, Op
 from minigrad.errors import AutogradError
 from minigrad.grad_mode import Observer, enable_grad, state
@@ -82,8 +83,12 @@ def checkpoint(
     >>> x.grad
     tensor([0.8674..., 0.7304...])
     """
+    check_callable("checkpoint", "function", function)
     if use_reentrant:
-        raise ValueError("checkpoint: use_reentrant must be False, there is no other way here")
+        raise ValueError(
+            f"checkpoint: use_reentrant must be False, got {use_reentrant!r}: there is no other "
+            "way here"
+        )
     if not state.recording:
         return function(*inputs, **kwargs)
     segment = _Segment(function, inputs, kwargs, preserve_rng_state)

@@ -7,10 +7,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minigrad.arguments import check_callable
 from minigrad.autograd import Alias, grad
 from minigrad.engine import apply
 from minigrad.errors import AutogradError, DTypeError, ShapeError
-from minigrad.tensor import Tensor, _wrap
+from minigrad.tensor import Tensor, _wrap, as_tensor
 
 __all__ = ["FunctionCall", "Tensors", "gradients", "or_zeros"]
 
@@ -37,9 +38,12 @@ class FunctionCall:
         self.name = name
         self.create_graph = create_graph
         self.strict = strict
+        check_callable(name, "func", func)
         self.single_input = not isinstance(inputs, (tuple, list))
-        given = (inputs,) if isinstance(inputs, Tensor) else inputs
+        given: Any = (inputs,) if self.single_input else inputs
         self.inputs = [self._own(position, tensor) for position, tensor in enumerate(given)]
+        if not self.inputs:
+            raise ShapeError(f"{name}: inputs must be one Tensor or more, got none")
         result = func(*self.inputs)
         self.single_output = not isinstance(result, (tuple, list))
         self.outputs: list[Tensor] = [result] if self.single_output else list(result)
@@ -95,9 +99,12 @@ class FunctionCall:
         if len(given) != len(like):
             raise ShapeError(
                 f"{self.name}: expected v to have {len(like)} parts, one per {what}, got "
-                f"{len(given)}"
+                f"{len(given)} ({type(v).__name__})"
             )
-        vectors = [part if isinstance(part, Tensor) else _wrap(np.asarray(part)) for part in given]
+        vectors = [
+            as_tensor(part, tensor.dtype if isinstance(part, (int, float)) else None)
+            for part, tensor in zip(given, like, strict=True)
+        ]
         for position, (vector, tensor) in enumerate(zip(vectors, like, strict=True)):
             if vector.shape != tensor.shape:
                 raise ShapeError(

@@ -11,7 +11,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from minigrad.autograd import collect_nodes
 from minigrad.engine import Node
-from minigrad.errors import AutogradError
+from minigrad.errors import AutogradError, DTypeError
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
 
@@ -57,18 +57,8 @@ def graph_of(
     x     (4, 3)  float32
     w     (3, 2)  float32
     """
-    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    for position, tensor in enumerate(roots):
-        if not isinstance(tensor, Tensor):
-            raise TypeError(
-                f"graph_of: outputs must be a Tensor or a sequence of Tensors, got "
-                f"{type(tensor).__name__} at position {position}"
-            )
-        if not tensor.requires_grad:
-            raise AutogradError(
-                f"graph_of: output {position} does not require a gradient, so nothing was recorded"
-            )
-    return Graph(roots, params or {})
+    roots = [outputs] if isinstance(outputs, Tensor) else outputs
+    return Graph(roots, {} if params is None else params)
 
 
 class Graph:
@@ -98,7 +88,11 @@ class Graph:
     """
 
     def __init__(self, outputs: Sequence[Tensor], params: Mapping[str, Tensor]) -> None:
-        self._outputs = [tensor.node or tensor for tensor in outputs]
+        self._outputs = [tensor.node or tensor for tensor in _roots(outputs)]
+        if not isinstance(params, Mapping):
+            raise DTypeError(
+                f"graph_of: params must map names to Tensors, got {type(params).__name__}"
+            )
         self.nodes: list[Node] = collect_nodes(self._outputs)[::-1]
         known = {id(tensor): name for name, tensor in params.items()}
         self.leaves: dict[str, Tensor] = {}
@@ -180,6 +174,27 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<Graph of {_plural(len(self.nodes), 'op')}>"
+
+
+def _roots(outputs: Any) -> list[Tensor]:
+    """Return outputs that require a gradient, or raise."""
+    if not isinstance(outputs, Sequence) or isinstance(outputs, str):
+        raise DTypeError(
+            "graph_of: outputs must be a Tensor or a sequence of Tensors, got "
+            f"{type(outputs).__name__}"
+        )
+    for position, tensor in enumerate(outputs):
+        if not isinstance(tensor, Tensor):
+            raise DTypeError(
+                "graph_of: outputs must be a Tensor or a sequence of Tensors, got "
+                f"{type(tensor).__name__} at position {position}"
+            )
+        if not tensor.requires_grad:
+            raise AutogradError(
+                f"graph_of: output {position} does not require a gradient, so nothing was "
+                f"recorded; got shape {tensor.shape}, {tensor.dtype}"
+            )
+    return list(outputs)
 
 
 def _saved_arrays(node: Node) -> list[Array]:

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from minigrad.arguments import check_callable
 from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.registry import public
 from minigrad.tensor import Tensor, _wrap
@@ -141,11 +142,19 @@ def _own_hooks(tensor: Tensor) -> GradientHooks:
     return hooks
 
 
+def _described(tensor: Tensor) -> str:
+    origin = f"a result of {tensor.node.op.__name__}" if tensor.node is not None else "a leaf"
+    return f"{origin} of shape {tensor.shape}, {tensor.dtype}"
+
+
 @public
 def register_hook(tensor: Tensor, hook: GradientHook) -> RemovableHandle:
     """Call ``hook`` with the gradient of ``tensor``; see `Tensor.register_hook`."""
     if not tensor._requires_grad:
-        raise AutogradError("register_hook: this Tensor does not require a gradient")
+        raise AutogradError(
+            f"register_hook: this Tensor, {_described(tensor)}, does not require a gradient"
+        )
+    check_callable("register_hook", "hook", hook)
     return add_hook(_own_hooks(tensor).before, hook)
 
 
@@ -156,9 +165,10 @@ def register_post_accumulate_grad_hook(
     """Call ``hook`` with ``tensor`` when its ``grad`` has changed; see the method of Tensor."""
     if tensor.node is not None or not tensor._requires_grad:
         raise AutogradError(
-            "register_post_accumulate_grad_hook: expected a leaf that requires a gradient; use "
-            "register_hook for intermediate results"
+            "register_post_accumulate_grad_hook: expected a leaf that requires a gradient, got "
+            f"{_described(tensor)}; use register_hook for intermediate results"
         )
+    check_callable("register_post_accumulate_grad_hook", "hook", hook)
     return add_hook(_own_hooks(tensor).after, hook)
 
 

@@ -80,7 +80,7 @@ class TensorMatrixMethods:
         dtype: DTypeLike = None,
     ) -> Tensor:
         """Return `minigrad.norm`: the root of the sum of squares, unless ``p`` is given."""
-        result: Tensor = FUNCTIONS["norm"](self, p, dim, keepdim, dtype)
+        result: Tensor = FUNCTIONS["norm"](self, p, dim, keepdim, dtype=dtype)
         return result
 
     def inverse(self) -> Tensor:

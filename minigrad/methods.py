@@ -88,13 +88,13 @@ class TensorMethods(TensorOperators):
 
     # ----------------------------------------------------------------------------- order
 
-    def sort(self, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+    def sort(self, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
         """Return the values sorted along ``dim``, and where they were."""
-        return FUNCTIONS["sort"](self, dim, descending, stable)
+        return FUNCTIONS["sort"](self, dim, descending, stable=stable)
 
-    def argsort(self, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    def argsort(self, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
         """Return the indices that sort along ``dim``."""
-        result: Tensor = FUNCTIONS["argsort"](self, dim, descending, stable)
+        result: Tensor = FUNCTIONS["argsort"](self, dim, descending, stable=stable)
         return result
 
     def msort(self) -> Tensor:

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.arguments import check_integer, check_items, check_number, real_dtype
+from minigrad.arguments import (
+    check_callable,
+    check_integer,
+    check_items,
+    check_number,
+    check_text,
+    real_dtype,
+)
 from minigrad.errors import DTypeError
 
 
@@ -46,6 +53,20 @@ def test_items() -> None:
     for value in ("ab", b"ab", 3, None):
         with pytest.raises(DTypeError, match="f: xs must be a sequence, got "):
             check_items("f", "xs", value)
+
+
+def test_callables() -> None:
+    assert check_callable("f", "hook", max) is max
+    for value in ("max", 3, None):
+        with pytest.raises(DTypeError, match="f: hook must be callable, got "):
+            check_callable("f", "hook", value)
+
+
+def test_text() -> None:
+    assert check_text("f", "name", "a") == "a"
+    for value in (b"a", 3, None):
+        with pytest.raises(DTypeError, match="f: name must be a string, got "):
+            check_text("f", "name", value)
 
 
 def test_dtypes() -> None:

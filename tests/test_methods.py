@@ -36,7 +36,7 @@ CALLS: list[Row] = [
     ("median", (), {}),
     ("median", (1, True), {}),
     ("kthvalue", (2, 0, True), {}),
-    ("sort", (0, True, True), {}),
+    ("sort", (0, True), {"stable": True}),
     ("argsort", (0,), {"descending": True}),
     ("msort", (), {}),
     ("topk", (1, 0, False, True), {}),

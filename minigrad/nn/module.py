@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from minigrad.arguments import check_callable, check_text, real_dtype
 from minigrad.device import Device
 from minigrad.errors import DTypeError
 from minigrad.hooks import RemovableHandle, add_hook
@@ -96,6 +97,7 @@ class Module(ModuleTree):
         RemovableHandle
             ``handle.remove()`` removes the hook.
         """
+        check_callable("register_forward_pre_hook", "hook", hook)
         return add_hook(self._own_hooks().before, (hook, with_kwargs), prepend=prepend)
 
     def register_forward_hook(
@@ -124,6 +126,7 @@ class Module(ModuleTree):
         RemovableHandle
             ``handle.remove()`` removes the hook.
         """
+        check_callable("register_forward_hook", "hook", hook)
         return self._own_hooks().add_after(
             hook, prepend=prepend, with_kwargs=with_kwargs, always_call=always_call
         )
@@ -154,6 +157,7 @@ class Module(ModuleTree):
         place. If no positional argument requires a gradient, ``grad_input`` holds None alone and
         the hook runs when the gradients of the outputs are known.
         """
+        check_callable("register_full_backward_hook", "hook", hook)
         return add_hook(self._own_hooks().backward, hook, prepend=prepend)
 
     def register_full_backward_pre_hook(
@@ -174,6 +178,7 @@ class Module(ModuleTree):
         RemovableHandle
             ``handle.remove()`` removes the hook.
         """
+        check_callable("register_full_backward_pre_hook", "hook", hook)
         return add_hook(self._own_hooks().backward_before, hook, prepend=prepend)
 
     def _own_hooks(self) -> Hooks:
@@ -185,6 +190,7 @@ class Module(ModuleTree):
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call ``fn`` with every submodule, children first, then with this module."""
+        check_callable("apply", "fn", fn)
         for child in self.children():
             child.apply(fn)
         fn(self)
@@ -253,7 +259,7 @@ class Module(ModuleTree):
         if device is not None:
             Device(device)
         if dtype is not None:
-            dtype = np.dtype(dtype)
+            dtype = real_dtype(dtype)
             if dtype.kind != "f":
                 raise DTypeError(
                     f"{type(self).__name__}.to: expected a floating dtype, got {dtype}"
@@ -320,6 +326,11 @@ class Module(ModuleTree):
             The Tensors share memory with the module: copy.deepcopy it to keep a snapshot.
         """
         destination = {} if destination is None else destination
+        if not isinstance(destination, MutableMapping):
+            raise DTypeError(
+                f"state_dict: destination must be a dict, got {type(destination).__name__}"
+            )
+        check_text("state_dict", "prefix", prefix)
         states.collect(self, destination, prefix, keep_vars)
         return destination
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from minigrad.arguments import check_text
+from minigrad.errors import DTypeError
 from minigrad.nn.parameter import Parameter
 from minigrad.tensor import Tensor
 
@@ -183,6 +185,11 @@ class ModuleTree:
             Yield a module that is shared once, under its first path.
         """
         memo = set() if memo is None else memo
+        check_text("named_modules", "prefix", prefix)
+        if not isinstance(memo, set):
+            raise DTypeError(
+                f"named_modules: memo must be a set of modules, got {type(memo).__name__}"
+            )
         module: Module = self  # type: ignore[assignment]  # the only subclass
         if module in memo:
             return
@@ -227,6 +234,7 @@ class ModuleTree:
         remove_duplicate : bool
             Yield a parameter that is shared once, under its first path.
         """
+        check_text("named_parameters", "prefix", prefix)
         return self._named_tensors("_parameter_names", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
@@ -238,6 +246,7 @@ class ModuleTree:
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
         """Yield (path, buffer); arguments as of `named_parameters`."""
+        check_text("named_buffers", "prefix", prefix)
         return self._named_tensors("_buffer_names", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
@@ -268,6 +277,7 @@ class ModuleTree:
             If there is none.
         """
         module: Module = self  # type: ignore[assignment]  # the only subclass
+        check_text("get_submodule", "target", target)
         for name in target.split(".") if target else ():
             child = module.__dict__.get(name) if name in module._module_names else None
             if child is None:
@@ -289,7 +299,7 @@ class ModuleTree:
         return buffer
 
     def _get_tensor(self, target: str, table: str, kind: str) -> Any:
-        path, _, name = target.rpartition(".")
+        path, _, name = check_text(f"get_{kind}", "target", target).rpartition(".")
         module = self.get_submodule(path)
         tensor = module.__dict__.get(name) if name in getattr(module, table) else None
         if tensor is None:

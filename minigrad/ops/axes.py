@@ -32,14 +32,7 @@ def normalize_axis(name: str, axis: Any, ndim: int) -> int:
     ShapeError
         If there is no such axis.
     """
-    try:
-        if isinstance(axis, (bool, np.bool_)):  # as in x.var(False), where PyTorch has no dim
-            raise TypeError
-        index = operator.index(axis)
-    except TypeError:
-        raise DTypeError(
-            f"{name}: dim must be an integer or a tuple of integers, got {type(axis).__name__}"
-        ) from None
+    index = _as_index(name, axis)
     if -ndim <= index < ndim:
         return index % ndim
     if ndim == 0:
@@ -49,8 +42,21 @@ def normalize_axis(name: str, axis: Any, ndim: int) -> int:
     )
 
 
+def _as_index(name: str, axis: Any) -> int:
+    try:
+        if isinstance(axis, (bool, np.bool_)):  # as in x.var(False), where PyTorch has no dim
+            raise TypeError
+        return operator.index(axis)
+    except TypeError:
+        raise DTypeError(
+            f"{name}: dim must be an integer or a tuple of integers, got {type(axis).__name__}"
+        ) from None
+
+
 def normalize_axes(name: str, axes: Any, ndim: int) -> Shape | None:
     """Return several different axes, counted from the front; None, for all, as it is.
+
+    A Tensor of rank 0 has none, but may be given 0 or -1, as if it were a vector: as in PyTorch.
 
     Parameters
     ----------
@@ -70,11 +76,12 @@ def normalize_axes(name: str, axes: Any, ndim: int) -> Shape | None:
     if axes is None:
         return None
     if not isinstance(axes, (tuple, list, range)):
-        return (normalize_axis(name, axes, ndim),)
-    found = tuple([normalize_axis(name, axis, ndim) for axis in axes])
+        axes = (axes,)
+    as_vector = ndim == 0 and all(_as_index(name, axis) in (0, -1) for axis in axes)
+    found = tuple([normalize_axis(name, axis, 1 if as_vector else ndim) for axis in axes])
     if len(found) > 1 and len(set(found)) != len(found):
         raise ShapeError(f"{name}: dim names an axis twice: {tuple(axes)} of {ndim} axes")
-    return found
+    return found[:ndim]
 
 
 def as_integer(name: str, argument: str, value: Any) -> int:

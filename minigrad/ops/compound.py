@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import DTypeError
+from minigrad.ops.axes import normalize_axes
 from minigrad.ops.broadcasting import promote_to_float
 from minigrad.ops.comparison import isnan
 from minigrad.ops.elementwise import add, div, mul, sub
@@ -157,7 +158,8 @@ def _without_nan(x: Tensor) -> Tensor:
 @public
 def nansum(x: Any, dim: Axis = None, keepdim: bool = False, *, dtype: DTypeLike = None) -> Tensor:
     """Add the elements along axes, NaN counting as 0; otherwise as `sum`."""
-    return sum_(_without_nan(as_tensor(x, dtype)), dim, keepdim)
+    x = as_tensor(x, dtype)
+    return sum_(_without_nan(x), normalize_axes("nansum", dim, x.ndim), keepdim)
 
 
 @implements(np.nansum)
@@ -196,8 +198,9 @@ def nanmean(x: Any, dim: Axis = None, keepdim: bool = False, *, dtype: DTypeLike
     x = as_tensor(x, dtype)
     if x.dtype.kind != "f":
         return mean(x, dim, keepdim)  # which says why not
-    total = sum_(_without_nan(x), dim, keepdim)
-    count = sum_(~isnan(x), dim, keepdim).array
+    axes = normalize_axes("nanmean", dim, x.ndim)
+    total = sum_(_without_nan(x), axes, keepdim)
+    count = sum_(~isnan(x), axes, keepdim).array
     return div(total, assignable(np.where(count == 0, math.nan, count), x.dtype))
 
 

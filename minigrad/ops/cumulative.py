@@ -307,7 +307,7 @@ def diff(x: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = N
         The result is shorter by ``n``, but not below 0.
     dim : int
     prepend, append : Tensor, optional
-        Joined to ``x`` along the axis before the differences are taken.
+        Joined to ``x`` along the axis before the differences are taken, if ``n`` is not 0.
 
     Returns
     -------
@@ -325,6 +325,8 @@ def diff(x: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = N
     axis = normalize_axis("diff", dim, tensor.ndim)
     if as_integer("diff", "n", n) < 0:
         raise ValueError(f"diff: n must be 0 or more, got {n}")
+    if n == 0:
+        return tensor
     parts = [part for part in (prepend, tensor, append) if part is not None]
     if len(parts) > 1:
         tensor = cat(parts, axis)

@@ -85,7 +85,7 @@ def cholesky(a: Any, *, upper: bool = False) -> Tensor:
     ShapeError
         If matrices are not square.
     DTypeError
-        If ``a`` is not floating.
+        If ``a`` is not float32 or float64.
 
     Notes
     -----
@@ -172,7 +172,7 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:
     ShapeError
         If matrices are not square.
     DTypeError
-        If ``a`` is not floating.
+        If ``a`` is not float32 or float64.
     ValueError
         If ``UPLO`` is something else.
 

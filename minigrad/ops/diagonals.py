@@ -249,7 +249,8 @@ def tril(x: Any, diagonal: int = 0) -> Tensor:
 @public
 def triu(x: Any, diagonal: int = 0) -> Tensor:
     """Return the upper triangle of matrices, from the given diagonal on; otherwise as `tril`."""
-    return _triangle("triu", as_tensor(x), diagonal - 1, lower=False)
+    above = as_integer("triu", "diagonal", diagonal)
+    return _triangle("triu", as_tensor(x), above - 1, lower=False)
 
 
 def _triangle(name: str, x: Tensor, diagonal: int, *, lower: bool) -> Tensor:

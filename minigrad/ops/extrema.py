@@ -14,7 +14,7 @@ from minigrad.ops.gathering import Gather
 from minigrad.ops.promotion import Cast
 from minigrad.ops.reduce import _with_reduced_axes
 from minigrad.ops.selection import maximum, minimum
-from minigrad.ops.shape import squeeze
+from minigrad.ops.shape import reshape, squeeze
 from minigrad.registry import implements, public
 from minigrad.tensor import Tensor, _wrap, as_tensor
 from minigrad.typing import Array, Axis, Shape
@@ -212,6 +212,8 @@ def min(  # noqa: A001 - PyTorch's name
 def _extremum_along(
     name: str, search: Callable[..., Any], x: Tensor, dim: int, keepdim: bool
 ) -> ValuesAndIndices:
+    if x.ndim == 0:  # as if it were a vector
+        return _extremum_along(name, search, reshape(x, 1), dim, False)
     axis = normalize_axis(name, dim, x.ndim)
     indices = _search(name, search, x, axis, True)
     values: Tensor = apply(Gather, x, indices, dim=axis)
@@ -224,7 +226,7 @@ def _search(
     name: str, search: Callable[..., Any], x: Tensor, dim: int | None, keepdim: bool
 ) -> Tensor:
     """Return `numpy.argmax` or `numpy.argmin` of a Tensor."""
-    axis = None if dim is None else normalize_axis(name, dim, x.ndim)
+    axis = None if dim is None else normalize_axis(name, dim, x.ndim or 1)
     try:
         return _wrap(np.asarray(search(x.array, axis=axis, keepdims=bool(keepdim))))
     except ValueError:

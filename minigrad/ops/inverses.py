@@ -15,7 +15,7 @@ from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.axes import broadcast_shapes
 from minigrad.ops.elementwise import add
 from minigrad.ops.linalg import matmul
-from minigrad.ops.matrices import as_floating, as_square, blaming, transposed
+from minigrad.ops.matrices import as_floating, as_square, blaming, check_precision, transposed
 from minigrad.ops.minors import is_odd, submatrices
 from minigrad.ops.promotion import promote
 from minigrad.ops.selection import where
@@ -74,7 +74,7 @@ def inv(a: Any) -> Tensor:
     ShapeError
         If matrices are not square.
     DTypeError
-        If ``a`` is not floating.
+        If ``a`` is not float32 or float64.
 
     Notes
     -----
@@ -133,7 +133,7 @@ def solve(a: Any, b: Any, *, left: bool = True) -> Tensor:
     ShapeError
         If shapes do not fit.
     DTypeError
-        If ``a`` or ``b`` is not floating.
+        If ``a`` or ``b`` is not float32 or float64.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def solve(a: Any, b: Any, *, left: bool = True) -> Tensor:
     >>> mg.linalg.solve(mg.tensor([[2.0, 0.0], [0.0, 4.0]]), mg.tensor([1.0, 1.0]))
     tensor([0.5 , 0.25])
     """
-    a, b = promote(as_square("solve", a), as_floating("solve", b))
+    a, b = promote(as_square("solve", a), _right_side("solve", b))
     vectors = b.ndim == 1 or (b.ndim == a.ndim - 1 and b.shape == a.shape[:-1])
     if not vectors:
         return _solve_matrices("solve", a, b, left)
@@ -149,6 +149,10 @@ def solve(a: Any, b: Any, *, left: bool = True) -> Tensor:
         raise ShapeError(f"solve: with left=False, expected b of shape (*, K, N), got {b.shape}")
     x = _solve_matrices("solve", a, reshape(b, (*b.shape, 1)), left)
     return reshape(x, x.shape[:-1])
+
+
+def _right_side(name: str, b: Any) -> Tensor:
+    return check_precision(name, as_floating(name, b))
 
 
 def _solve_matrices(name: str, a: Tensor, b: Tensor, left: bool) -> Tensor:
@@ -169,7 +173,7 @@ def _solve_matrices(name: str, a: Tensor, b: Tensor, left: bool) -> Tensor:
 
 @implements(np.linalg.solve)
 def _np_solve(a: Any, b: Any) -> Tensor:
-    a, b = promote(as_square("solve", a), as_floating("solve", b))
+    a, b = promote(as_square("solve", a), _right_side("solve", b))
     return solve(a, b) if b.ndim == 1 else _solve_matrices("solve", a, b, True)
 
 
@@ -204,13 +208,13 @@ def solve_triangular(
     ShapeError
         If shapes do not fit.
     DTypeError
-        If ``a`` or ``b`` is not floating.
+        If ``a`` or ``b`` is not float32 or float64.
 
     Notes
     -----
     NumPy has no solver for triangles, so this takes as long as `solve`.
     """
-    a, b = promote(as_square("solve_triangular", a), as_floating("solve_triangular", b))
+    a, b = promote(as_square("solve_triangular", a), _right_side("solve_triangular", b))
     n = a.shape[-1]
     read = np.tri(n, k=-1 if unitriangular else 0, dtype=bool)
     fixed = np.eye(n, dtype=a.dtype) if unitriangular else np.zeros((n, n), a.dtype)
@@ -261,7 +265,7 @@ def det(a: Any) -> Tensor:
     ShapeError
         If matrices are not square.
     DTypeError
-        If ``a`` is not floating.
+        If ``a`` is not float32 or float64.
 
     Notes
     -----
@@ -326,7 +330,7 @@ def slogdet(a: Any) -> SlogdetResult:
     ShapeError
         If matrices are not square.
     DTypeError
-        If ``a`` is not floating.
+        If ``a`` is not float32 or float64.
     LinAlgError
         From backward, if a matrix is singular.
     """
@@ -376,7 +380,7 @@ def matrix_power(a: Any, n: int) -> Tensor:
     ShapeError
         If matrices are not square.
     DTypeError
-        If ``a`` is not floating or ``n`` not an integer.
+        If ``a`` is not float32 or float64, or ``n`` not an integer.
     LinAlgError
         If ``n`` is negative and a matrix is singular.
     """

@@ -17,6 +17,7 @@ __all__ = [
     "as_matrices",
     "as_square",
     "blaming",
+    "check_precision",
     "closeness",
     "transposed",
 ]
@@ -33,17 +34,27 @@ def as_floating(name: str, x: Any) -> Tensor:
     return tensor
 
 
+def check_precision(name: str, x: Tensor) -> Tensor:
+    """Return a Tensor of float32 or float64, which is what LAPACK computes in, or raise."""
+    if x.array.dtype not in (np.float32, np.float64):
+        raise DTypeError(
+            f"{name}: expected float32 or float64, got {x.dtype}; convert with .float() or "
+            ".double()"
+        )
+    return x
+
+
 def as_matrices(name: str, x: Any) -> Tensor:
-    """Return a floating Tensor of shape (*, M, N), or raise."""
-    tensor = as_floating(name, x)
+    """Return a float32 or float64 Tensor of shape (*, M, N), or raise."""
+    tensor = check_precision(name, as_floating(name, x))
     if tensor.ndim < 2:
         raise ShapeError(f"{name}: expected matrices of shape (*, M, N), got {tensor.shape}")
     return tensor
 
 
 def as_square(name: str, x: Any) -> Tensor:
-    """Return a floating Tensor of shape (*, N, N), or raise."""
-    tensor = as_floating(name, x)
+    """Return a float32 or float64 Tensor of shape (*, N, N), or raise."""
+    tensor = check_precision(name, as_floating(name, x))
     if tensor.ndim < 2 or tensor.shape[-2] != tensor.shape[-1]:
         raise ShapeError(f"{name}: expected square matrices of shape (*, N, N), got {tensor.shape}")
     return tensor
@@ -113,7 +124,7 @@ def blaming(name: str, fault: str, function: Callable[..., Any], x: Array, *othe
             (index for index in np.ndindex(x.shape[:-2]) if _fails(function, x[index], others)), ()
         )
         which = f"matrix {where} of {x.shape[:-2]}" if where else "the matrix"
-        raise LinAlgError(f"{name}: {which} {fault}") from error
+        raise LinAlgError(f"{name}: {which} {fault}, got shape {x.shape}, {x.dtype}") from error
 
 
 def _fails(function: Callable[..., Any], matrix: Array, others: tuple[Array, ...]) -> bool:

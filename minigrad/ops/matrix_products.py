@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_items
 from minigrad.errors import ShapeError
 from minigrad.ops.axes import broadcast_shapes
 from minigrad.ops.elementwise import add, mul
@@ -182,13 +183,13 @@ def multi_dot(tensors: Sequence[Any]) -> Tensor:
     ----------
     .. [1] Cormen et al., Introduction to Algorithms, chapter 15.2: matrix-chain multiplication.
     """
-    chain = [as_tensor(tensor) for tensor in tensors]
+    chain = [as_tensor(tensor) for tensor in check_items("multi_dot", "tensors", tensors)]
     shapes = ", ".join(str(tensor.shape) for tensor in chain)
     ranks = [tensor.ndim for tensor in chain]
     if len(chain) < 2 or any(r != 2 for r in ranks[1:-1]) or not {ranks[0], ranks[-1]} <= {1, 2}:
         raise ShapeError(
             "multi_dot: expected two matrices or more, of which the first and the last may be "
-            f"vectors, got shapes {shapes or 'of none'}"
+            f"vectors, got {f'shapes {shapes}' if chain else 'none'}"
         )
     if any(a.shape[-1] != b.shape[0] for a, b in pairwise(chain)):
         raise ShapeError(f"multi_dot: shapes {shapes} do not fit one after the other")

@@ -8,6 +8,7 @@ mean, `linalg_norm` (``minigrad.linalg.norm``) chooses between them by the numbe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -133,17 +134,19 @@ def vector_norm(
 
 def _vector_norm(name: str, x: Tensor, ord: Any, dim: Axis, keepdim: bool) -> Tensor:
     try:
-        p = float(ord)
+        p = float("no number" if isinstance(ord, str) else ord)  # "inf" is none, either
     except (TypeError, ValueError):
         raise DTypeError(f"{name}: ord of a vector must be a number, got {ord!r}") from None
     axes = normalize_axes(name, dim, x.ndim)
     if math.isinf(p):
         return (amax if p > 0 else amin)(absolute(x), axes, keepdim)
     if p == 0:
-        return add_along(absolute(sign(x)), axes, keepdim)
+        # NaN is not 0, as in NumPy and PyTorch; its sign would be NaN.
+        signs = where(np.isnan(x.array), x.dtype.type(1), sign(x))
+        return add_along(absolute(signs), axes, keepdim)
     if p == 1:
         return add_along(absolute(x), axes, keepdim)
-    result: Tensor = apply(VectorNorm, x, p=p, dim=axes, keepdim=keepdim)
+    result: Tensor = apply(VectorNorm, x, p=p, dim=axes, keepdim=bool(keepdim))
     return result
 
 
@@ -212,6 +215,9 @@ def matrix_norm(
         raise ShapeError(f"matrix_norm: expected a pair of axes, got {dim!r}")
     if ord == "fro":
         return _vector_norm("matrix_norm", x, 2, axes, keepdim)
+    lengths = [x.shape[axis] for axis in axes]
+    if not min(lengths) and ord != "nuc":
+        _check_not_empty(x.shape, lengths, ord)
     x = movedim(x, axes, (-2, -1))
     if ord in ("nuc", 2, -2):
         values = _nonzero_svdvals(x)
@@ -224,6 +230,17 @@ def matrix_norm(
         for axis in kept:
             result = unsqueeze(result, axis)
     return result
+
+
+def _check_not_empty(shape: Shape, lengths: Sequence[int], ord: Any) -> None:
+    """Raise if matrices without elements leave no value to choose from."""
+    rows, columns = lengths
+    chosen_from = {1: columns, 2: min(lengths)}.get(abs(ord), rows)
+    if not chosen_from:
+        raise ShapeError(
+            f"matrix_norm: shape {shape} has no elements, of which ord = {ord!r} takes the largest "
+            f"or smallest: matrices of {rows} rows and {columns} columns"
+        )
 
 
 def _nonzero_svdvals(x: Tensor) -> Tensor:
@@ -304,6 +321,7 @@ def norm(
     p: float | str | None = "fro",
     dim: Axis = None,
     keepdim: bool = False,
+    *,
     dtype: DTypeLike = None,
 ) -> Tensor:
     """Return a vector norm of all elements or along axes: PyTorch's older function.

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minigrad.arguments import check_items
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.ops.axes import as_integer, normalize_shape
@@ -93,7 +94,7 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float | None 
     tensor([3., 2., 1., 2., 3., 2.])
     """
     x = as_tensor(x)
-    entries = normalize_shape("pad", tuple(pad))
+    entries = normalize_shape("pad", check_items("pad", "pad", pad))
     if len(entries) % 2 or len(entries) > 2 * x.ndim:
         raise ShapeError(
             f"pad: expected two numbers for each of at most {x.ndim} axes, got {entries}"

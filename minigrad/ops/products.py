@@ -86,8 +86,8 @@ def prod(x: Any, dim: Axis = None, keepdim: bool = False, *, dtype: DTypeLike = 
     x = as_tensor(x, dtype)
     axes = normalize_axes("prod", dim, x.ndim)
     if x.dtype.kind != "f":
-        return _wrap(np.asarray(_multiply_along(x.array, axes, np.int64, keepdims=keepdim)))
-    result: Tensor = apply(Prod, x, dim=axes, keepdim=keepdim)
+        return _wrap(np.asarray(_multiply_along(x.array, axes, np.int64, keepdims=bool(keepdim))))
+    result: Tensor = apply(Prod, x, dim=axes, keepdim=bool(keepdim))
     return result
 
 

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from minigrad.arguments import check_integer, check_number
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.ops.axes import as_integer, broadcast_shapes, normalize_axis
+from minigrad.ops.axes import broadcast_shapes, normalize_axis
 from minigrad.registry import public
 from minigrad.tensor import Tensor, _wrap, as_tensor
 
@@ -49,6 +50,8 @@ def isclose(
     ShapeError
         If the shapes do not broadcast.
     """
+    check_number("isclose", "rtol", rtol)
+    check_number("isclose", "atol", atol)
     x, y = as_tensor(a).array, as_tensor(b).array
     if broadcast_shapes(x.shape, y.shape) is None:
         raise ShapeError(f"isclose: shapes {x.shape} and {y.shape} do not broadcast")
@@ -164,7 +167,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
     Returns
     -------
     Tensor, shape (max(x) + 1,)
-        int64, or float64 with weights.
+        int64; with weights of their dtype, float64 if they are integers.
 
     Raises
     ------
@@ -180,17 +183,16 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Tensor:
         raise DTypeError(f"bincount: expected integers, got {array.dtype}")
     if array.ndim != 1:
         raise ShapeError(f"bincount: expected a vector, got shape {array.shape}")
-    if np.min(array, initial=0) < 0 or as_integer("bincount", "minlength", minlength) < 0:
-        raise ValueError(
-            f"bincount: expected numbers of 0 or more, got {np.min(array, initial=0)} and "
-            f"minlength {minlength}"
-        )
+    minlength = check_integer("bincount", "minlength", minlength, 0)
+    if np.min(array, initial=0) < 0:
+        raise ValueError(f"bincount: expected numbers of 0 or more, got {np.min(array)}")
     if weights is None:
         return _wrap(np.bincount(array, minlength=minlength))
     amounts = as_tensor(weights).array
     if amounts.shape != array.shape:
         raise ShapeError(f"bincount: weights must have shape {array.shape}, got {amounts.shape}")
-    return _wrap(np.bincount(array, amounts, minlength))
+    dtype = amounts.dtype if amounts.dtype.kind == "f" else None
+    return _wrap(np.asarray(np.bincount(array, amounts, minlength), dtype))
 
 
 @public

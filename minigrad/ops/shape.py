@@ -245,7 +245,7 @@ def permute(x: Any, dims: Sequence[int] | None) -> Tensor:
     order = normalize_axes("permute", dims, x.ndim)
     if order is None:
         order = tuple(range(x.ndim))[::-1]
-    elif len(order) != x.ndim:
+    elif len(order) != x.ndim or (x.ndim == 0 and dims):
         raise ShapeError(f"permute: expected {x.ndim} axes for shape {x.shape}, got {dims}")
     result: Tensor = apply(Permute, x, dims=order)
     return result
@@ -276,8 +276,10 @@ def transpose(x: Any, dim0: int, dim1: int) -> Tensor:
         If an axis does not exist.
     """
     x = as_tensor(x)
-    first = normalize_axis("transpose", dim0, x.ndim)
-    second = normalize_axis("transpose", dim1, x.ndim)
+    first = normalize_axis("transpose", dim0, x.ndim or 1)
+    second = normalize_axis("transpose", dim1, x.ndim or 1)
+    if x.ndim == 0:
+        return permute(x, ())
     order = list(range(x.ndim))
     order[first], order[second] = second, first
     result: Tensor = apply(Permute, x, dims=tuple(order))

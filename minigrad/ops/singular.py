@@ -112,7 +112,7 @@ def svd(a: Any, full_matrices: bool = True) -> SVDResult:
     ShapeError
         If there are no matrices, or ``full_matrices`` is asked of ones that are not square.
     DTypeError
-        If ``a`` is not floating.
+        If ``a`` is not float32 or float64.
 
     Notes
     -----
@@ -156,7 +156,7 @@ def svdvals(a: Any) -> Tensor:
     ShapeError
         If there are no matrices.
     DTypeError
-        If ``a`` is not floating.
+        If ``a`` is not float32 or float64.
 
     Notes
     -----

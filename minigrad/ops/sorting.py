@@ -52,7 +52,9 @@ def _without(pair: ValuesAndIndices, axis: int) -> ValuesAndIndices:
 
 
 @public
-def sort(x: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> ValuesAndIndices:
+def sort(
+    x: Any, dim: int = -1, descending: bool = False, *, stable: bool = False
+) -> ValuesAndIndices:
     """Sort along an axis.
 
     Parameters
@@ -101,7 +103,7 @@ def msort(x: Any) -> Tensor:
 
 
 @public
-def argsort(x: Any, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+def argsort(x: Any, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """Return the indices that `sort` along an axis: int64, without a gradient.
 
     Parameters

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_number
 from minigrad.engine import Node, Op, apply
 from minigrad.ops.broadcasting import apply_broadcasting, promote_to_float
 from minigrad.ops.promotion import as_float
@@ -51,7 +52,10 @@ def logit(x: Any, eps: float | None = None) -> Tensor:
     Tensor
     """
     x = as_float(x)
-    result: Tensor = apply(Logit, x if eps is None else clamp(x, eps, 1.0 - eps))
+    if eps is not None:
+        check_number("logit", "eps", eps)
+        x = clamp(x, eps, 1.0 - eps)
+    result: Tensor = apply(Logit, x)
     return result
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.errors import ShapeError
 from minigrad.ops.axes import as_integer, normalize_axis
-from minigrad.ops.joining import _cut, cat
+from minigrad.ops.joining import _cut, _tensors, cat
 from minigrad.ops.shape import reshape
 from minigrad.ops.views import atleast_3d
 from minigrad.registry import implements, public
@@ -104,11 +104,26 @@ def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> tuple[Tensor, ..
 @implements(np.dstack)
 def dstack(tup: Sequence[Any]) -> Tensor:
     """Join Tensors along axis 2, which those of lower rank get first; see `atleast_3d`."""
-    return cat([atleast_3d(part) for part in tup], 2)
+    tensors = _tensors("dstack", tup)
+    return _joined("dstack", tensors, [atleast_3d(tensor) for tensor in tensors], 2)
 
 
 @public
 @implements(np.column_stack)
 def column_stack(tup: Sequence[Any]) -> Tensor:
     """Join Tensors along axis 1; those of rank 0 and 1 become columns of a matrix."""
-    return cat([reshape(t, (-1, 1)) if t.ndim < 2 else t for t in map(as_tensor, tup)], 1)
+    tensors = _tensors("column_stack", tup)
+    columns = [reshape(t, (-1, 1)) if t.ndim < 2 else t for t in tensors]
+    return _joined("column_stack", tensors, columns, 1)
+
+
+def _joined(name: str, given: Sequence[Tensor], shaped: Sequence[Tensor], dim: int) -> Tensor:
+    """Return `cat` of the shaped Tensors; an error names the shapes that were given."""
+    try:
+        return cat(shaped, dim)
+    except ShapeError:
+        shapes = ", ".join(str(tensor.shape) for tensor in given) or "none"
+        raise ShapeError(
+            f"{name}: expected one Tensor or more, of shapes that agree but for dim {dim} of the "
+            f"result, got {shapes}"
+        ) from None

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_items
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.axes import as_integer, broadcast_shapes, normalize_axis, normalize_shape
 from minigrad.ops.copying import clone
@@ -107,6 +108,7 @@ def select(x: Any, dim: int, index: int) -> Tensor:
     x = as_tensor(x)
     axis = normalize_axis("select", dim, x.ndim)
     length = x.shape[axis]
+    index = as_integer("select", "index", index)
     if not -length <= index < length:
         raise IndexError(
             f"select: index must be from {-length} to {length - 1}, for dim {axis} of length "
@@ -164,8 +166,9 @@ def _np_fliplr(m: Any) -> Tensor:
 
 @public
 def flipud(x: Any) -> Tensor:
-    """Return a view with the order along axis 0 reversed; as `flip`."""
-    return flip(x, 0)
+    """Return a view with the order along axis 0 reversed; as `flip`, but of one axis or more."""
+    x = as_tensor(x)
+    return flip(x, normalize_axis("flipud", 0, x.ndim))
 
 
 @implements(np.flipud)
@@ -195,7 +198,7 @@ def rot90(x: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         If there are not two different axes.
     """
     x = as_tensor(x)
-    axes = [normalize_axis("rot90", dim, x.ndim) for dim in dims]
+    axes = [normalize_axis("rot90", dim, x.ndim) for dim in check_items("rot90", "dims", dims)]
     if len(set(axes)) != 2 or len(axes) != 2:
         raise ShapeError(f"rot90: dims must be two different axes, got {tuple(dims)}")
     first, second = axes

@@ -17,25 +17,11 @@ from minigrad.typing import Array
 __all__ = [
     "analytic_gradients",
     "as_inputs",
-    "check_function",
     "check_options",
     "floating_tensors",
     "leaves_of",
     "values_of",
 ]
-
-
-def check_function(name: str, argument: str, value: Any) -> None:
-    """Refuse what cannot be called: otherwise each check would fail with Python's own words.
-
-    Raises
-    ------
-    DTypeError
-    """
-    if not callable(value):
-        raise DTypeError(
-            f"{name}: {argument} must be a function, got {value!r} ({type(value).__name__})"
-        )
 
 
 def check_options(

@@ -8,10 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minigrad.arguments import check_integer
+from minigrad.arguments import check_callable, check_integer
 from minigrad.errors import DTypeError, MinigradError
 from minigrad.tensor import Tensor
-from minigrad.testing.calls import check_function
 from minigrad.testing.opcase import (
     FLOAT32_TOLERANCE,
     FLOAT64_TOLERANCE,
@@ -218,9 +217,9 @@ def check_op(
     if check_integer("check_op", "order", order) < 1:
         raise ValueError(f"check_op: order must be at least 1, got {order}")
     check_integer("check_op", "seed", seed, 0)
-    check_function("check_op", "function", function)
+    check_callable("check_op", "function", function)
     if reference is not None:
-        check_function("check_op", "reference", reference)
+        check_callable("check_op", "reference", reference)
     for argument, value in (("kwargs", kwargs), ("skip", skip)):
         if not isinstance(value, (Mapping, type(None))):
             raise DTypeError(f"check_op: {argument} must be a dictionary, got {value!r}")

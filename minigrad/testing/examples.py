@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigrad.arguments import check_integer, check_number, real_dtype
+from minigrad.errors import DTypeError, ShapeError
+from minigrad.ops.axes import normalize_shape
 from minigrad.typing import DTypeLike, FloatArray, Shape
 
 __all__ = ["BatchNormExample", "batch_norm_example"]
@@ -60,12 +63,29 @@ def batch_norm_example(
     -------
     BatchNormExample
 
+    Raises
+    ------
+    ShapeError
+        If ``shape`` is not (N, C, *S).
+    DTypeError
+        If ``dtype`` is not floating, or a number not a real one.
+    ValueError
+        If ``seed`` is negative.
+
     Examples
     --------
     >>> batch_norm_example((4, 2)).x.shape
     (4, 2)
     """
-    rng = np.random.default_rng(seed)
+    shape = normalize_shape("batch_norm_example", shape)
+    if len(shape) < 2 or min(shape) < 0:
+        raise ShapeError(f"batch_norm_example: shape must be (N, C, *S), got {shape}")
+    for argument, value in (("offset", offset), ("scale", scale), ("eps", eps)):
+        check_number("batch_norm_example", argument, value)
+    dtype = real_dtype(dtype)
+    if dtype.kind != "f":
+        raise DTypeError(f"batch_norm_example: dtype must be floating, got {dtype}")
+    rng = np.random.default_rng(check_integer("batch_norm_example", "seed", seed, 0))
     n = math.prod(shape) // max(1, shape[1])
     # Evenly spread values, each channel in an order of its own: none has a tiny variance.
     columns = np.linspace(-1.8, 1.8, n)[:, None] + rng.uniform(-0.4, 0.4, (n, shape[1])) / n

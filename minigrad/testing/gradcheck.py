@@ -13,11 +13,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from minigrad.arguments import check_callable
 from minigrad.errors import AutogradError, MinigradError
 from minigrad.testing.calls import (
     analytic_gradients,
     as_inputs,
-    check_function,
     check_options,
     floating_tensors,
     leaves_of,
@@ -178,9 +178,9 @@ def gradcheck(
     __tracebackhide__ = True  # pytest: a failure is the report, not the code below
     if nonsmooth not in ("raise", "skip"):
         raise ValueError(f'gradcheck: nonsmooth must be "raise" or "skip", got {nonsmooth!r}')
-    check_function("gradcheck", "f", f)
+    check_callable("gradcheck", "f", f)
     if reference is not None:
-        check_function("gradcheck", "reference", reference)
+        check_callable("gradcheck", "reference", reference)
     check_options(
         "gradcheck",
         rtol=rtol,

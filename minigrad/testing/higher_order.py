@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import check_integer
+from minigrad.arguments import check_callable, check_integer
 from minigrad.autograd import grad
 from minigrad.grad_mode import enable_grad, is_grad_enabled
 from minigrad.tensor import Tensor
-from minigrad.testing.calls import as_inputs, check_function, floating_tensors, leaves_of
+from minigrad.testing.calls import as_inputs, floating_tensors, leaves_of
 from minigrad.testing.gradcheck import NonSmoothPolicy, gradcheck
 from minigrad.testing.reports import GradcheckReport
 
@@ -56,7 +56,7 @@ def gradgradcheck(
         As `gradcheck`.
     """
     __tracebackhide__ = True  # pytest: a failure is the report, not the code below
-    check_function("gradgradcheck", "f", f)
+    check_callable("gradgradcheck", "f", f)
     if check_integer("gradgradcheck", "order", order) < 2:
         raise ValueError(f"order must be at least 2, got {order}; gradcheck checks order 1")
     check_integer("gradgradcheck", "seed", seed, 0)

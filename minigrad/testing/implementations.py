@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_text
 from minigrad.autograd import grad
+from minigrad.errors import DTypeError
 from minigrad.kernels import dispatch
 from minigrad.kernels.reference import batch_norm as reference_kernels
 from minigrad.kernels.types import BatchNormKernels
@@ -82,11 +84,27 @@ def kernel_implementation(name: str, kernels: BatchNormKernels | Any) -> BatchNo
     -------
     BatchNormImplementation
 
+    Raises
+    ------
+    DTypeError
+        If ``name`` is not a string, or ``kernels`` lacks a function.
+
     Notes
     -----
     Between a forward and its backward another batch of the same shape is normalised, as in the
     training of a GAN: a backward that uses the statistics of the last forward is wrong.
     """
+    check_text("kernel_implementation", "name", name)
+    missing = [
+        function
+        for function in sorted(vars(BatchNormKernels))
+        if not function.startswith("_") and not hasattr(kernels, function)
+    ]
+    if missing:
+        raise DTypeError(
+            f"kernel_implementation: kernels must have {', '.join(missing)}, got {kernels!r} "
+            f"({type(kernels).__name__})"
+        )
 
     def forward(x: Array, gamma: Array, beta: Array, eps: float) -> Triple:
         y, mean, var, _ = kernels.forward_train(x, gamma, beta, eps=eps)

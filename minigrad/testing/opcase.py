@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.arguments import check_items
 from minigrad.engine import OPS, Op
+from minigrad.errors import DTypeError
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
 
@@ -171,6 +173,10 @@ def ops_without_case(package: str, cases: Iterable[OpCase]) -> list[str]:
             f"expected the import name of a package that defines ops, got {package!r}, of which "
             "none is known; import it first"
         )
+    cases = check_items("ops_without_case", "cases", cases)
+    for case in cases:
+        if not isinstance(case, OpCase):
+            raise DTypeError(f"ops_without_case: cases must be OpCases, got {type(case).__name__}")
     covered = {case.op for case in cases}
     return sorted(name for name in names if OPS[name] not in covered)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.errors import MinigradError
+from minigrad.grad_mode import state
 from minigrad.nn import Module
 from minigrad.optim import Optimizer
 from tests.bad_input.corruptions import Corruption
@@ -42,7 +43,7 @@ def complaint(call: Callable[[], Any], corruption: Corruption, arguments: Any) -
     arguments : tuple
         What the call is given, all of it and what it belongs to: nothing may change by an error.
     """
-    before = state_of(arguments)
+    before = state_of(arguments), modes()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         if corruption.extreme:  # numpy.errstate decides; see docs/architecture.md
@@ -52,15 +53,22 @@ def complaint(call: Callable[[], Any], corruption: Corruption, arguments: Any) -
         except Exception as error:
             found = _about_error(error, corruption, arguments)
         else:
-            return "took what no function may take" if corruption.nonsense else None
-    if found is None and state_of(arguments) != before:
+            if corruption.nonsense:
+                return "took what no function may take"
+            return None if modes() == before[1] else "left a mode changed"
+    if found is None and (state_of(arguments), modes()) != before:
         return "an error left something changed"
     return found
 
 
+def modes() -> tuple[Any, ...]:
+    """Return what this thread records and watches."""
+    return state.recording, state.recomputing, state.observers, state.anomaly
+
+
 def _about_error(error: Exception, corruption: Corruption, arguments: Any) -> str | None:
     text = f"{type(error).__name__}: {error}"
-    if not isinstance(error, (MinigradError, TypeError, ValueError, IndexError, KeyError)):
+    if not isinstance(error, (MinigradError, TypeError, ValueError, LookupError, AttributeError)):
         return f"raised {text}"
     frame = traceback.extract_tb(error.__traceback__)[-1]
     line = linecache.getline(frame.filename, frame.lineno or 0).strip()
@@ -131,7 +139,8 @@ def _descriptions(value: Any, depth: int = 0) -> set[str]:
 def _shapes(value: Any) -> set[str]:
     """Return the shapes and dtypes of arrays, also of those in sequences."""
     if isinstance(value, (mg.Tensor, np.ndarray)):
-        return {str(value.shape), str(value.dtype), f"{value.ndim} axes"}
+        lengths = [f"length {n}" for n in value.shape] + [f"{n}, the length" for n in value.shape]
+        return {str(value.shape), str(value.dtype), f"{value.ndim} axes", *lengths}
     if isinstance(value, (tuple, list)):
         return set().union(*map(_shapes, value))
     return set()
@@ -143,14 +152,15 @@ def state_of(value: Any, depth: int = 0) -> Any:
         grad = None if value.grad is None else state_of(value.grad)
         array = value.array
         content = array.tolist() if array.dtype.kind == "O" else array.tobytes()
-        return (array.shape, array.dtype, content, value.requires_grad, value.node is None, grad)
+        history = value.requires_grad, value.node is None, value.counter[0]
+        return (array.shape, array.dtype, content, history, hooks_of(value), grad)
     if isinstance(value, np.ndarray):
         return (value.shape, value.dtype, str(value.tolist()))
     if isinstance(value, mg.Generator):
         return repr(value.numpy.bit_generator.state)
     if isinstance(value, Module):
         own = [(name, state_of(t)) for name, t in value.state_dict().items()]
-        return own, [state_of(p) for p in value.parameters()], value.training
+        return own, [state_of(p) for p in value.parameters()], value.training, hooks_of(value)
     if isinstance(value, Optimizer):
         return [state_of(dict(group), depth + 1) for group in value.param_groups], [
             state_of(dict(s), depth + 1) for s in value.state.values()
@@ -160,3 +170,10 @@ def state_of(value: Any, depth: int = 0) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str) and depth < 4:
         return [state_of(item, depth + 1) for item in value]
     return repr(value) if isinstance(value, (bool, int, float, str, type(None))) else None
+
+
+def hooks_of(value: mg.Tensor | Module) -> list[str]:
+    """Return the tables of the hooks of a leaf or a module that have any."""
+    hooks = getattr(value, "_hooks", None)
+    tables = ("before", "after", "always", "backward_before", "backward")
+    return [f"{name}: {sorted(table)}" for name in tables if (table := getattr(hooks, name, None))]

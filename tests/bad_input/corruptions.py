@@ -10,7 +10,7 @@ import numpy as np
 import minigrad as mg
 from minigrad.tensor import _wrap
 
-__all__ = ["Corruption", "corruptions_of"]
+__all__ = ["Corruption", "corruptions_of", "wrong_axes"]
 
 
 class Corruption(NamedTuple):
@@ -114,6 +114,12 @@ def _of_int(value: int) -> Iterator[Corruption]:
     yield Corruption("minus one", -1)
     yield Corruption("zero", 0)
     yield Corruption("several numbers", mg.tensor([1, 2]))
+
+
+def wrong_axes() -> Iterator[Corruption]:
+    """Yield what is an axis of no Tensor."""
+    for axis in (True, 1.0, 1000, -1000, (0, 0), "0"):
+        yield Corruption(f"an axis of {axis!r}", axis, nonsense=True)
 
 
 def _of_float(value: float) -> Iterator[Corruption]:

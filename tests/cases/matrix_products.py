@@ -92,7 +92,7 @@ CASES = [
         errors=[
             BadInput((np.ones((2, 3)), np.ones((2, 3))), ShapeError, r"\(2, 3\), \(2, 3\) do not"),
             BadInput((np.ones((2, 3)),), ShapeError, r"two matrices or more.*\(2, 3\)"),
-            BadInput((), ShapeError, "two matrices or more.*got shapes of none"),
+            BadInput((), ShapeError, "two matrices or more.*got none"),
             BadInput((np.ones((2, 3)), np.ones(3), np.ones(3)), ShapeError, "two matrices or more"),
             BadInput((np.ones((1, 2, 3)), np.ones(3)), ShapeError, "two matrices or more"),
         ],

@@ -102,7 +102,7 @@ CASES = [
             BadInput((X[0],), DTypeError, "expected integers, got float64", {}),
             BadInput((np.ones((2, 2), int),), ShapeError, r"a vector, got shape \(2, 2\)", {}),
             BadInput((-NUMBERS,), ValueError, "0 or more, got -5", {}),
-            BadInput((NUMBERS, None, -1), ValueError, "minlength -1", {}),
+            BadInput((NUMBERS, None, -1), ValueError, "minlength must be >= 0, got -1", {}),
             BadInput((NUMBERS, X[0]), ShapeError, r"weights must have shape \(4,\), got", {}),
         ],
         empty=(np.zeros(0, int),),

@@ -50,7 +50,7 @@ def run_ours(function: Callable[..., Any], call: Call, upstream: int | None) -> 
     outputs = _outputs(function(*_mapped(call.arguments, leaf), **_mapped(call.keywords, leaf)))
     recorded = [t for t in outputs if isinstance(t, mg.Tensor) and t.requires_grad]
     if recorded:
-        mg.backward(recorded, [mg.Tensor(dy) for dy in _upstream(recorded, upstream)])
+        mg.backward(recorded, [mg.Tensor(dy) for dy in _upstream(outputs, upstream)])
     gradients = [None if t.grad is None else np.asarray(t.grad) for t in leaves]
     return Result([_plain(value) for value in outputs], gradients)
 
@@ -72,9 +72,7 @@ def run_theirs(
     outputs = _outputs(function(*_mapped(call.arguments, leaf), **_mapped(call.keywords, leaf)))
     recorded = [t for t in outputs if isinstance(t, torch.Tensor) and t.requires_grad]
     if recorded:
-        torch.autograd.backward(
-            recorded, [torch.tensor(dy) for dy in _upstream(recorded, upstream)]
-        )
+        torch.autograd.backward(recorded, [torch.tensor(dy) for dy in _upstream(outputs, upstream)])
     gradients = [None if t.grad is None else t.grad.numpy() for t in leaves]
     return Result([_plain(value) for value in outputs], gradients)
 
@@ -103,11 +101,21 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _upstream(recorded: Sequence[Any], seed: int | None) -> list[Array]:
-    rng = np.random.default_rng(seed)
+def _upstream(outputs: Sequence[Any], seed: int | None) -> list[Array]:
+    """Return gradients of the recorded outputs: others may be recorded in the other library.
+
+    Each is a stream of its own, and none is that of inputs drawn from the same seed: a gradient
+    that is parallel to an input would cancel where other gradients do not.
+    """
     return [
-        np.asarray(rng.standard_normal(tuple(t.shape)), dtype=str(t.dtype).removeprefix("torch."))
-        for t in recorded
+        np.asarray(
+            np.random.default_rng([0 if seed is None else seed, place]).standard_normal(
+                tuple(t.shape)
+            ),
+            dtype=str(t.dtype).removeprefix("torch."),
+        )
+        for place, t in enumerate(outputs, 1)
+        if getattr(t, "requires_grad", False)
     ]
 
 

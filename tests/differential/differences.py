@@ -197,6 +197,55 @@ SPECIAL_VALUES = (
         "equal numbers; NumPy's choice",
         Special("value", lambda a, b: (a == 0) & (b == 0)),
     ),
+    Difference(
+        ("heaviside",),
+        "heaviside(NaN, v) is NaN",
+        "heaviside(NaN, v) is 0",
+        "NumPy's; a NaN is not lost on the way",
+        Special("value", lambda x, values: np.isnan(x)),
+    ),
+    Difference(
+        ("logit",),
+        "outside the domain the gradient is that of log(x / (1 - x))",
+        "it is NaN, and at -0.0 plus infinity times dy",
+        "as log, whose gradient is 1 / x everywhere in both libraries",
+        Special("gradient", lambda x: (x < 0) | (x > 1) | ((x == 0) & np.signbit(x))),
+    ),
+    Difference(
+        ("sinc",),
+        "at whole numbers 4e-17 or less, and finite for every finite x",
+        "in float32 up to 4e-8, and NaN where pi x overflows",
+        "the sine is taken in float64",
+        Special("value", lambda x: (np.abs(x) >= 1) & (x == np.round(x))),
+    ),
+    Difference(
+        ("sinc",),
+        "the gradient near 0 is -pi^2 x / 3; it is finite for every finite x",
+        "it is rounded to 0 near 0, and NaN where pi x overflows",
+        "(cos(pi x) - sinc(x)) / x cancels near 0: a series there",
+        Special("gradient", lambda x: (np.abs(x) < 1e-3) | _huge(x)),
+    ),
+    Difference(
+        ("copysign",),
+        "the gradient at infinity is dy with the sign of the result",
+        "it is NaN",
+        "not computed as result / operand",
+        Special("gradient", lambda a, b: np.isinf(a)),
+    ),
+    Difference(
+        ("xlogy",),
+        "xlogy(-0.0, y) is -0.0",
+        "it is 0.0",
+        "equal numbers",
+        Special("value", lambda a, b: (a == 0) & np.signbit(a)),
+    ),
+    Difference(
+        ("xlogy",),
+        "the gradient with respect to y is 0 where x is 0, and right where x dy overflows",
+        "it is NaN at y = 0, and infinite or NaN where x dy overflows",
+        "0 log y is 0 for every y; x / y is computed before it is multiplied by dy",
+        Special("gradient", lambda a, b: _extreme(a, b)),
+    ),
 )  # fmt: skip
 
 DTYPES = (
@@ -211,13 +260,34 @@ DTYPES = (
         ),
     ),
     Difference(
-        ("leaky_relu", "elu", "silu", "gelu", "softplus", "hypot", "logaddexp"),
+        (
+            "leaky_relu",
+            "elu",
+            "silu",
+            "gelu",
+            "softplus",
+            "hypot",
+            "logaddexp",
+            "logcumsumexp",
+            "lerp",
+            "addcdiv",
+        ),
         "integers become float32",
         "integers are refused",
         "the rule of exp, sigmoid and the like in both libraries",
         example=lambda torch: (
             lambda: mg.silu(mg.tensor([0, 0])),
             lambda: torch.nn.functional.silu(torch.tensor([0, 0])),
+        ),
+    ),
+    Difference(
+        ("heaviside",),
+        "integers become float32",
+        "integers stay integers",
+        "NumPy's",
+        example=lambda torch: (
+            lambda: str(mg.heaviside(*[mg.tensor(ALL_INTEGERS)] * 2).dtype),
+            lambda: str(torch.heaviside(*[torch.tensor(ALL_INTEGERS)] * 2).dtype)[6:],
         ),
     ),
     Difference(
@@ -241,7 +311,21 @@ DTYPES = (
         ),
     ),
     Difference(
-        ("abs", "absolute", "ceil", "floor", "round", "trunc", "positive", "remainder", "pow"),
+        (
+            "abs",
+            "absolute",
+            "ceil",
+            "floor",
+            "round",
+            "trunc",
+            "positive",
+            "remainder",
+            "pow",
+            "topk",
+            "median",
+            "trace",
+            "addcmul",
+        ),
         "booleans are taken",
         "booleans are refused",
         "NumPy's",
@@ -318,6 +402,83 @@ GRADIENTS = (
         ),
     ),
     Difference(
+        ("heaviside",),
+        "the values chosen at 0 have a gradient, x has none",
+        "there is no gradient: an error",
+        "as where, which says the same",
+        example=lambda torch: (
+            lambda: _gradient(mg, lambda v: mg.heaviside(v.detach() * 0, v), [5.0]),
+            lambda: _gradient(torch, lambda v: torch.heaviside(v.detach() * 0, v), [5.0]),
+        ),
+    ),
+    Difference(
+        ("logsumexp", "logcumsumexp"),
+        "elements that are all minus infinity get a gradient of 0",
+        "they get NaN",
+        "a row that is masked out altogether does not spoil the others",
+        example=lambda torch: (
+            lambda: _gradient(mg, lambda x: mg.logsumexp(x, 0), [-np.inf, -np.inf]),
+            lambda: _gradient(torch, lambda x: torch.logsumexp(x, 0), [-np.inf, -np.inf]),
+        ),
+    ),
+    Difference(
+        ("prod", "cumprod"),
+        "the gradient is the product of the other elements, also beside a NaN",
+        "NaN, or 0 behind a 0, by the place of the NaN",
+        "nothing is divided by an element",
+        example=lambda torch: (
+            lambda: _gradient(mg, mg.prod, [np.nan, 2.0, 3.0])[0][0],
+            lambda: _gradient(torch, torch.prod, [np.nan, 2.0, 3.0])[0][0],
+        ),
+    ),
+    Difference(
+        ("nanmean",),
+        "elements that are all NaN get a gradient of 0",
+        "they get NaN",
+        "none of them was counted",
+        example=lambda torch: (
+            lambda: _gradient(mg, mg.nanmean, [np.nan]),
+            lambda: _gradient(torch, torch.nanmean, [np.nan]),
+        ),
+    ),
+    Difference(
+        ("logit",),
+        "with eps, the gradient at NaN is 0",
+        "it is NaN",
+        "NaN is not between the limits: what clamp says in both libraries",
+        example=lambda torch: (
+            lambda: _gradient(mg, lambda x: mg.logit(x, 0.1), [np.nan]),
+            lambda: _gradient(torch, lambda x: torch.logit(x, 0.1), [np.nan]),
+        ),
+    ),
+    Difference(
+        ("scatter", "index_copy"),
+        "of several values for one place, the last stays, and it alone has a gradient",
+        "any may stay, and all of them have a gradient",
+        "the derivative of what was computed",
+        example=lambda torch: (lambda: _overwritten(mg), lambda: _overwritten(torch)),
+    ),
+    Difference(
+        ("linalg.det", "det"),
+        "the gradient at a singular matrix is that of the cofactors",
+        "it may be 0",
+        "a determinant is a polynomial: its gradient exists everywhere",
+        example=lambda torch: (
+            lambda: _gradient(mg, mg.linalg.det, [[0.0, 0.0], [0.0, 1.0]]),
+            lambda: _gradient(torch, torch.linalg.det, [[0.0, 0.0], [0.0, 1.0]]),
+        ),
+    ),
+    Difference(
+        ("linalg.slogdet", "slogdet", "logdet"),
+        "the gradient at a singular matrix is an error",
+        "infinities of either sign",
+        "the logarithm is minus infinity there",
+        example=lambda torch: (
+            lambda: _gradient(mg, lambda a: mg.slogdet(a)[1], [[1.0, 2.0], [2.0, 4.0]]),
+            lambda: _gradient(torch, lambda a: torch.slogdet(a)[1], [[1.0, 2.0], [2.0, 4.0]]),
+        ),
+    ),
+    Difference(
         ("Tensor in-place methods", "Tensor.__setitem__"),
         "a recorded change of a view, or of a Tensor with living views, is refused",
         "the history of the base is rewritten",
@@ -341,13 +502,42 @@ SHAPES = (
         ),
     ),
     Difference(
-        ("every function with dim",),
+        (
+            "gather",
+            "index_select",
+            "scatter",
+            "scatter_add",
+            "index_add",
+            "index_copy",
+            "index_fill",
+            "linalg.norm",
+        ),
         "a Tensor of rank 0 has no axes: dim=0 is an error",
         "dim=0 and dim=-1 count as axes of a Tensor of rank 0",
-        "NumPy's: an axis that is not there is a mistake",
+        "there is nothing to index; reductions, sort, softmax and the like do take them",
         example=lambda torch: (
-            lambda: mg.sum(mg.tensor(1.0), 0).tolist(),
-            lambda: torch.sum(torch.tensor(1.0), 0).tolist(),
+            lambda: mg.index_select(mg.tensor(1.0), 0, mg.tensor([0])).tolist(),
+            lambda: torch.index_select(torch.tensor(1.0), 0, torch.tensor([0])).tolist(),
+        ),
+    ),
+    Difference(
+        ("topk",),
+        "of equal elements the first are chosen",
+        "any of them",
+        "the same indices on every machine",
+        example=lambda torch: (
+            lambda: mg.topk(mg.tensor([3.0, 1.0, 3.0, 3.0, 1.0, 1.0]), 2).indices.tolist(),
+            lambda: torch.topk(torch.tensor([3.0, 1.0, 3.0, 3.0, 1.0, 1.0]), 2).indices.tolist(),
+        ),
+    ),
+    Difference(
+        ("pad",),
+        "every mode pads any number of axes",
+        "but for constant, the last one to three axes of Tensors with one or two more",
+        "the modes do the same along each axis",
+        example=lambda torch: (
+            lambda: mg.pad(mg.tensor([1.0, 2.0]), (1, 0), "reflect").tolist(),
+            lambda: torch.nn.functional.pad(torch.tensor([1.0, 2.0]), (1, 0), "reflect").tolist(),
         ),
     ),
     Difference(
@@ -370,16 +560,6 @@ SHAPES = (
             lambda: _quietly(
                 lambda: torch.nn.functional.mse_loss(torch.ones(2, 1), torch.ones(2))
             ).item(),
-        ),
-    ),
-    Difference(
-        ("scatter_add",),
-        "index has the lengths of x but for dim, and src the shape of index",
-        "index may be shorter, and src larger",
-        "what is left out is a mistake more often than meant; slice x or src first",
-        example=lambda torch: (
-            lambda: _scatter(mg),
-            lambda: _scatter(torch),
         ),
     ),
     Difference(
@@ -467,9 +647,9 @@ def _change_view(library: Any) -> Any:
     return view.tolist()
 
 
-def _scatter(library: Any) -> Any:
-    x, index = library.zeros(2, 2), library.tensor([[0, 1]])
-    return library.scatter_add(x, 1, index, library.ones(1, 2)).tolist()
+def _overwritten(library: Any) -> Any:
+    index = library.tensor([0, 0])
+    return _gradient(library, lambda x, s: library.scatter(x, 0, index, s), [1.0, 2.0], [3.0, 4.0])
 
 
 def _flipped_shares_memory(library: Any) -> bool:
@@ -490,7 +670,9 @@ WITHOUT_COUNTERPART = {
     "minigrad.batch_norm_eval": "the op behind functional.batch_norm, which is compared",
     "minigrad.batch_norm_train": "the op behind functional.batch_norm, which is compared",
     "minigrad.cbrt": "NumPy's name",
+    "minigrad.graph_of": "minigrad's own",
     "minigrad.info": "minigrad's own",
+    "minigrad.is_recomputing": "minigrad's own",
     "minigrad.warmup": "minigrad's own",
     "Tensor.array": "the NumPy array",
     "Tensor.counter": "the version of the memory",
@@ -505,6 +687,7 @@ NOT_COMPARED = {
     "minigrad.empty_like": "arbitrary values",
     "minigrad.get_num_threads": "a setting",
     "minigrad.grad": "tested with the engine",
+    "minigrad.is_anomaly_enabled": "a setting",
     "minigrad.is_grad_enabled": "a setting",
     "minigrad.load": "files differ",
     "minigrad.manual_seed": "random streams differ",
@@ -530,12 +713,16 @@ SIGNATURES = {
     "minigrad.as_tensor": "dtype may be positional; no device: there is the CPU alone",
     "minigrad.cross": "dim is -1, not the first axis of length 3",
     "Tensor.cross": "dim is -1, not the first axis of length 3",
+    "linalg.cross": "dim may be positional, as in minigrad.cross",
     "minigrad.concatenate": "axis is called dim, as in cat",
     "minigrad.div": "no rounding_mode: floor_divide and trunc",
     "minigrad.divide": "no rounding_mode: floor_divide and trunc",
+    "minigrad.meshgrid": "indexing is 'ij' where PyTorch warns and takes it",
+    "minigrad.searchsorted": "no out_int32, no sorter: take_along_dim(sorted_sequence, sorter)",
     "minigrad.sub": "no alpha: a - 2 * b; the method has it",
     "minigrad.subtract": "no alpha: a - 2 * b; the method has it",
     "minigrad.tensor": "dtype, device and requires_grad may be positional",
+    "Tensor.scatter_": "no reduce: scatter_add_",
     "Tensor.div": "no rounding_mode: floor_divide and trunc",
     "Tensor.div_": "no rounding_mode: floor_divide and trunc",
     "Tensor.round": "no decimals: minigrad.round has it",

@@ -7,18 +7,19 @@ A public function that is neither in `ENTRIES` nor in `differences.WITHOUT_COUNT
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.nn import functional as F  # noqa: N812 - the name that everyone gives it
 from minigrad.testing.strategies import seeds, shapes
+from tests.differential.array_entries import array_functions
+from tests.differential.array_inputs import padded
 from tests.differential.compare import Call
+from tests.differential.entry import Entry, same, torch, without_dim
 from tests.differential.inputs import (
     HALVES,
     INTEGERS,
@@ -57,35 +58,9 @@ from tests.differential.inputs import (
     unary,
     with_axes,
 )
+from tests.differential.linalg_entries import linear_algebra
 
-torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare")
 TF: Any = torch.nn.functional
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A function that both libraries have.
-
-    Attributes
-    ----------
-    name : str
-        ``minigrad.``, ``nn.functional.`` or ``Tensor.`` and the name.
-    ours, theirs : callable
-    inputs : strategy of Call
-        Floating arrays in float64: the test draws the dtype and the memory layout.
-    tolerance : dict, optional
-        By dtype, with ``reason``; default: `compare.TOLERANCES`.
-    elementwise : int
-        Number of operands of a function to try on special values; 0: not elementwise.
-    """
-
-    name: str
-    ours: Callable[..., Any]
-    theirs: Callable[..., Any]
-    inputs: Inputs
-    tolerance: dict[Any, float] | None = None
-    reason: str = ""
-    elementwise: int = 0
 
 
 # ---------------------------------------------------------------------------------- the table
@@ -97,10 +72,10 @@ UNARY: dict[str, Domain] = {
     "cos": REAL, "cosh": REAL, "deg2rad": REAL, "erf": REAL, "exp": REAL, "exp2": REAL,
     "expm1": REAL, "floor": INTEGERS, "isfinite": REAL, "isinf": REAL, "isnan": REAL,
     "log": POSITIVE, "log10": POSITIVE, "log1p": Domain(-0.9, 2.0), "log2": POSITIVE,
-    "logical_not": REAL, "neg": REAL, "negative": REAL, "positive": REAL, "rad2deg": REAL,
-    "reciprocal": NONZERO, "relu": ZERO, "round": HALVES, "rsqrt": POSITIVE, "sigmoid": REAL,
-    "sign": ZERO, "sin": REAL, "sinh": REAL, "sqrt": POSITIVE, "square": REAL, "tan": OPEN,
-    "tanh": REAL, "trunc": INTEGERS,
+    "logical_not": REAL, "logit": Domain(0.05, 0.95), "nan_to_num": REAL, "neg": REAL,
+    "negative": REAL, "positive": REAL, "rad2deg": REAL, "reciprocal": NONZERO, "relu": ZERO,
+    "round": HALVES, "rsqrt": POSITIVE, "sigmoid": REAL, "sign": ZERO, "sin": REAL, "sinc": REAL,
+    "sinh": REAL, "sqrt": POSITIVE, "square": REAL, "tan": OPEN, "tanh": REAL, "trunc": INTEGERS,
 }  # fmt: skip
 
 BINARY: dict[str, tuple[Domain, Domain]] = {
@@ -111,9 +86,10 @@ BINARY: dict[str, tuple[Domain, Domain]] = {
 }  # fmt: skip
 
 OF_TWO_TENSORS: dict[str, tuple[Domain, Domain]] = {
-    "arctan2": (REAL, NONZERO), "atan2": (REAL, NONZERO),
+    "arctan2": (REAL, NONZERO), "atan2": (REAL, NONZERO), "copysign": (ZERO, ZERO),
     "fmax": (REAL, REAL), "fmin": (REAL, REAL), "hypot": (REAL, NONZERO),
     "logaddexp": (REAL, REAL), "maximum": (REAL, REAL), "minimum": (REAL, REAL),
+    "xlogy": (REAL, POSITIVE),
 }  # fmt: skip
 
 COMPARISONS = (
@@ -122,25 +98,11 @@ COMPARISONS = (
 )  # fmt: skip
 
 
-def same(name: str, inputs: Inputs, **options: Any) -> Entry:
-    """Return the entry of a function that PyTorch calls the same, and takes the same."""
-    return Entry(f"minigrad.{name}", getattr(mg, name), getattr(torch, name), inputs, **options)
-
-
 def all_axes(function: Callable[..., Any], axes: Any = ()) -> Callable[..., Any]:
     """Return PyTorch's reduction, with ``axes`` for None."""
 
     def call(x: Any, dim: Any = None, **keywords: Any) -> Any:
         return function(x, axes if dim is None else dim, **keywords)
-
-    return call
-
-
-def without_dim(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a reduction that is called with the axis only where there is one."""
-
-    def call(x: Any, dim: Any = None, **keywords: Any) -> Any:
-        return function(x, **keywords) if dim is None else function(x, dim, **keywords)
 
     return call
 
@@ -154,7 +116,10 @@ def functions() -> list[Entry]:
             same(name, binary(*both).map(arrays_only), elementwise=2)
             for name, both in OF_TWO_TENSORS.items()
         ),
-        same("floor_divide", binary(REAL, NONZERO).map(fixed), elementwise=2),
+        *(
+            same(name, binary(REAL, NONZERO).map(arrays_only).map(fixed), elementwise=2)
+            for name in ("floor_divide", "heaviside")
+        ),
         *(same(name, operands("f", "i", "b"), elementwise=2) for name in COMPARISONS),
         *(
             same(name, operands("i", "b"))
@@ -185,12 +150,12 @@ def functions() -> list[Entry]:
         # shapes
         same("reshape", reshaped()),
         same("flatten", flattened()),
-        same("squeeze", with_axes(1)),
+        same("squeeze", with_axes(1, min_dims=0)),
         Entry("minigrad.squeeze", mg.squeeze, torch.squeeze, unary(REAL)),
         same("unsqueeze", with_axes(1, extra=1, min_dims=0)),
         same("permute", permuted()),
-        same("transpose", with_axes(2)),
-        same("swapaxes", with_axes(2)),
+        same("transpose", with_axes(2, min_dims=0)),
+        same("swapaxes", with_axes(2, min_dims=0)),
         same("movedim", moved()),
         Entry("minigrad.expand", mg.expand, torch.Tensor.expand, expanded()),
         same("broadcast_to", expanded(keep=False)),
@@ -221,6 +186,7 @@ def functions() -> list[Entry]:
         same("mv", matrices("nk", "k")),
         same("vdot", matrices("k", "k")),
         same("inner", matrices("nk", "mk")),
+        same("outer", matrices("n", "k")),
         same("kron", matrices("nk", "km")),
         same("cross", matrices("n3", "n3", extra=(-1,))),
         same("addmm", matrices("nm", "nk", "km")),
@@ -327,6 +293,7 @@ def functional() -> list[Entry]:
         **ACTIVATIONS,
         **LOSSES,
         "linear": products("linear"),
+        "pad": padded(),
         "embedding": looked_up() | looked_up(padding=True),
         "softmax": reduced(several=False, absent=False, keepdim=False),
         "log_softmax": reduced(several=False, absent=False, keepdim=False),
@@ -352,4 +319,4 @@ def functional() -> list[Entry]:
     return [*entries, Entry("nn.functional.batch_norm", ours, theirs, normalised())]
 
 
-ENTRIES = [*functions(), *functional()]
+ENTRIES = [*functions(), *array_functions(), *linear_algebra(), *functional()]

@@ -69,11 +69,11 @@ def operands(draw: st.DrawFn, *kinds: str, count: int = 2, low: int = -3) -> Cal
 def dims(ndim: int, *, several: bool = True, absent: bool = True) -> st.SearchStrategy[Any]:
     """Draw an axis, several, or None for all."""
     choices: list[st.SearchStrategy[Any]] = [st.none()] if absent else []
-    if ndim:
-        one: st.SearchStrategy[Any] = st.integers(-ndim, ndim - 1)
-        choices.append(one)
-        if several:
-            choices.append(st.lists(one, min_size=1, unique_by=lambda axis: axis % ndim).map(tuple))
+    count = max(ndim, 1)  # rank 0 is taken for a vector
+    one: st.SearchStrategy[Any] = st.integers(-count, count - 1)
+    choices.append(one)
+    if several:
+        choices.append(st.lists(one, min_size=1, unique_by=lambda axis: axis % count).map(tuple))
     return st.one_of(choices)
 
 
@@ -97,7 +97,8 @@ def reduced(
     if keepdim and (axes is not None or several):
         keywords["keepdim"] = draw(st.booleans())
     if correction:
-        count = x.size if axes is None else np.prod([x.shape[a] for a in np.atleast_1d(axes)])
+        all_axes = axes is None or x.ndim == 0
+        count = x.size if all_axes else np.prod([x.shape[a] for a in np.atleast_1d(axes)])
         keywords["correction"] = draw(st.sampled_from([0, 1] if count > 1 else [0]))
         if count == 1:
             x = np.repeat(x, 2, axis=0) if x.ndim else np.array([1.0, 2.0])
@@ -109,7 +110,7 @@ def reduced(
 def with_axes(draw: st.DrawFn, count: int, *, extra: int = 0, min_dims: int = 1) -> Call:
     """Draw an array and ``count`` axes of it; ``extra``: of one with more axes."""
     x = draw(float_arrays(shapes(min_dims=min_dims, min_side=0)))
-    last = x.ndim + extra
+    last = max(x.ndim + extra, 1)
     return Call((x, *(draw(st.integers(-last, last - 1)) for _ in range(count))))
 
 
@@ -166,7 +167,7 @@ def flattened(draw: st.DrawFn) -> Call:
 
 @st.composite
 def flipped(draw: st.DrawFn) -> Call:
-    x = draw(float_arrays(shapes(min_dims=1)))
+    x = draw(float_arrays(shapes()))
     axes = draw(dims(x.ndim, absent=False))
     return Call((x, axes if isinstance(axes, tuple) else (axes,)))
 
@@ -353,8 +354,9 @@ def nested() -> Inputs:
 
 
 @st.composite
-def matrices(draw: st.DrawFn, *forms: str, batch: int = 0, extra: tuple[Any, ...] = ()) -> Call:
-    """Draw operands of shapes such as "nk" and "km", a length per letter; "sym", "pos": square."""
+def matrices(draw: st.DrawFn, *forms: str, extra: tuple[Any, ...] = ()) -> Call:
+    """Draw operands of shapes such as "nk" and "km", each letter one length, or well-conditioned
+    matrices: "square", or "positive" definite."""
     lengths = {letter: draw(st.integers(1, 4)) for letter in "bnkm"} | {"3": 3}
     rng = np.random.default_rng(draw(seeds()))
     operands = []

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.testing.strategies import float_arrays, shapes
+from tests.differential.array_inputs import masked, scattered
 from tests.differential.compare import Call, Fixed
-from tests.differential.entries import ENTRIES, Entry, torch
+from tests.differential.entries import ENTRIES
+from tests.differential.entry import Entry, torch
 from tests.differential.inputs import (
     NONZERO,
     REAL,
@@ -22,6 +24,7 @@ from tests.differential.inputs import (
     clamped,
     dims,
     expanded,
+    matrices,
     operands,
     reshaped,
     unary,
@@ -30,8 +33,8 @@ from tests.differential.inputs import (
 
 __all__ = ["METHODS", "OPERATORS"]
 
-FIRST_IS_NO_TENSOR = {"where"}
-"""Functions whose first argument is not the Tensor that the method belongs to."""
+NOT_ALIKE = {"where", "nonzero"}
+"""Functions that the method is not, or whose first argument is not its Tensor."""
 
 
 def method(name: str) -> Callable[..., Any]:
@@ -48,7 +51,7 @@ def shared() -> list[Entry]:
     entries = []
     for entry in ENTRIES:
         name = entry.name.removeprefix("minigrad.")
-        if "." in name or name in FIRST_IS_NO_TENSOR or not hasattr(mg.Tensor, name):
+        if "." in name or name in NOT_ALIKE or not hasattr(mg.Tensor, name):
             continue
         theirs = entry.theirs
         if theirs is getattr(torch, name, None):  # not wrapped: the method takes the same
@@ -134,6 +137,23 @@ def in_both_orders(name: str) -> Callable[..., Any]:
     return call
 
 
+def _hooked(x: Any) -> Any:
+    """Return a value whose gradient a hook has changed on its way."""
+    y = x * 3
+    y.register_hook(lambda dy: dy * 2)
+    return y * y
+
+
+def _hooked_at_the_end(x: Any) -> Any:
+    """Return a value; a hook of a leaf doubles the gradient when it has been added up."""
+
+    def double(leaf: Any) -> None:
+        leaf.grad = leaf.grad * 2
+
+    x.register_post_accumulate_grad_hook(double)
+    return x * x
+
+
 MATRICES = float_arrays(shapes(max_dims=2)).map(lambda x: Call((x,)))
 CONVERSIONS = ("float", "double", "long", "int", "bool")
 
@@ -141,7 +161,6 @@ OWN = [
     *(own(name, unary(REAL)) for name in CONVERSIONS),
     *(own(name, operands("f", "i", "b", count=1)) for name in CONVERSIONS),
     own("to", unary(REAL).map(lambda call: Call((*call.arguments, Fixed(np.zeros(1)))))),
-    own("masked_fill", filled()),
     Entry(
         "Tensor.where",
         method("where"),
@@ -179,6 +198,15 @@ OWN = [
     Entry("Tensor.sub", lambda a, b: a.sub(b, alpha=0.5), lambda a, b: a.sub(b, alpha=0.5),
           binary(REAL, REAL)),
     *(changes(f"{n}_", same_shape()) for n in ("add", "sub", "mul", "div")),
+    own("nonzero", operands("f", "i", "b", count=1)),
+    own("outer", matrices("n", "k")),
+    Entry("Tensor.register_hook", _hooked, _hooked, unary(REAL)),
+    Entry("Tensor.register_post_accumulate_grad_hook", _hooked_at_the_end, _hooked_at_the_end,
+          unary(REAL)),
+    changes("masked_fill_", masked(value=True)),
+    *(changes(name, scattered(form)) for name, form in (
+        ("scatter_", "scatter"), ("scatter_add_", "scatter"), ("index_add_", "add"),
+        ("index_copy_", "copy"), ("index_fill_", "fill"))),
     changes("clamp_", clamped().filter(lambda c: isinstance(c.arguments[1], float))),
     changes("zero_", unary(REAL)),
     changes("fill_", unary(REAL).map(lambda c: Call((*c.arguments, 2.5)))),

@@ -22,7 +22,8 @@ torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed: noth
 
 MEANINGLESS = {
     "copy", "device", "dtype", "force", "generator", "inputs", "layout", "memory_format",
-    "non_blocking", "out", "out_dtype", "pin_memory", "requires_grad", "sparse_grad",
+    "driver", "non_blocking", "out", "out_dtype", "output_size", "pin_memory", "requires_grad",
+    "sparse_grad",
     "weights_only",
 }  # fmt: skip
 """PyTorch's arguments that minigrad may lack, all of them keywords or behind the others."""
@@ -30,11 +31,13 @@ MEANINGLESS = {
 OPERANDS = {
     "x": "input", "a": "input", "b": "other", "tup": "tensors", "array": "ndarray",
     "exponent": "other", "tensor": "other", "value": "other", "divisor": "other",
-    "dividend": "input", "self": "input", "tensor2": "other", "src": "source", "y": "other",
+    "dividend": "input", "self": "input", "tensor2": "other", "src": "other", "y": "other",
     "sizes": "size", "shape": "size", "axis0": "dim0", "axis1": "dim1", "split_size":
     "split_size_or_sections", "operands": "tensors",
     "mat": "input", "mat1": "input", "batch1": "input", "mat2": "other", "batch2": "other",
     "vec": "other",
+    "A": "input", "B": "other", "vec2": "other", "source": "other", "repeats": "size",
+    "indices_or_sections": "split_size_or_sections",
 }  # fmt: skip
 """Names of operands and sizes, which are positional, in one spelling."""
 
@@ -42,13 +45,26 @@ NO_TEXT = {
     "Tensor.arccosh": "()", "Tensor.detach": "()", "Tensor.log_softmax": "(dim, dtype=None)",
     "Tensor.relu": "()", "minigrad.manual_seed": "(seed)",
     "minigrad.multiply": "(input, other, *, out=None)", "minigrad.set_num_threads": "(n)",
+    "Tensor.argsort": "(dim=-1, descending=False, *, stable=False)",
+    "Tensor.index_copy": "(dim, index, source)", "Tensor.index_copy_": "(dim, index, source)",
+    "Tensor.kthvalue": "(k, dim=-1, keepdim=False)", "Tensor.logit": "(eps=None)",
+    "Tensor.masked_fill_": "(mask, value)", "Tensor.narrow": "(dim, start, length)",
+    "Tensor.nonzero": "(*, as_tuple=False)",
+    "Tensor.sort": "(dim=-1, descending=False, *, stable=False)", "Tensor.take": "(index)",
+    "Tensor.topk": "(k, dim=-1, largest=True, sorted=True)",
+    "linalg.matrix_power": "(A, n, *, out=None)", "linalg.multi_dot": "(tensors, *, out=None)",
+    "minigrad.index_fill": "(input, dim, index, value)", "minigrad.is_anomaly_enabled": "()",
+    "minigrad.kthvalue": "(input, k, dim=-1, keepdim=False)",
+    "minigrad.lerp": "(input, end, weight)", "minigrad.masked_fill": "(input, mask, value)",
+    "minigrad.logsumexp": "(input, dim, keepdim=False)",
+    "minigrad.topk": "(input, k, dim=-1, largest=True, sorted=True)",
     "minigrad.split": "(tensor, split_size_or_sections, dim=0)",
 }  # fmt: skip
-"""Signatures that PyTorch's documentation does not state."""
+"""Signatures that PyTorch's documentation does not state, or not as its functions take them."""
 
 MANY_FORMS = {
     "Tensor.to", "minigrad.arange", "minigrad.randint", "minigrad.load", "minigrad.save",
-    "minigrad.result_type", "minigrad.where", "Tensor.where",
+    "minigrad.result_type", "minigrad.where", "Tensor.where", "minigrad.median",
 }  # fmt: skip
 """Functions with forms that one signature does not say, or whose operands have names: the values
 are compared, by position."""
@@ -62,7 +78,9 @@ class Argument(NamedTuple):
 
 def stated(owner: str, name: str, peer: Any) -> list[list[Argument]]:
     """Return the overloads that a function's documentation states."""
-    pattern = rf"\s*(?:\.\. (?:function|method):: )?{re.escape(name)}(\(.*?\))\s*->"
+    if f"{owner}.{name}" in NO_TEXT:
+        return [parsed(NO_TEXT[f"{owner}.{name}"])]
+    pattern = rf"\s*(?:\.\. (?:function|method):: )?(?:linalg\.)?{re.escape(name)}(\(.*?\))\s*->"
     texts = [m[1] for m in map(re.compile(pattern).match, (peer.__doc__ or "").splitlines()) if m]
     if not texts and inspect.isfunction(peer):
         return [
@@ -72,14 +90,14 @@ def stated(owner: str, name: str, peer: Any) -> list[list[Argument]]:
                 if p.name != "self"
             ]
         ]
-    return [parsed(text) for text in texts or [NO_TEXT[f"{owner}.{name}"]]]
+    return [parsed(text) for text in texts]
 
 
 def parsed(text: str) -> list[Argument]:
     """Parse ``(input, dim=None, *, out=None)``."""
     arguments: list[Argument] = []
     keyword_only = False
-    for part in text.strip("()").replace("\\*", "*").split(","):
+    for part in re.split(r",(?![^(\[]*[)\]])", text[1:-1].replace("\\*", "*")):
         name, _, default = (piece.strip() for piece in part.partition("="))
         name = name.partition(":")[0].strip()
         if name.startswith("*"):
@@ -117,18 +135,18 @@ def fits(ours: list[Argument], theirs: list[Argument], owner: str) -> bool:
     for i, argument in enumerate(here):
         peer = there[i] if i < len(there) else None
         if peer is None or spelled(peer.name) != spelled(argument.name):
-            first_operand = i == 0 and owner == "minigrad" and peer is not None
+            first_operand = i == 0 and owner != "Tensor" and peer is not None
             if not (first_operand and peer is not None and peer.default is empty):
                 return False
         elif empty not in (peer.default, argument.default) and peer.default != argument.default:
             return False
     for argument in ours:
         if argument.keyword_only and argument.name not in MEANINGLESS:
-            peer = there_by_name.get(argument.name)
+            peer = there_by_name.get(spelled(argument.name))
             if peer is None or peer.default not in (empty, argument.default):
                 return False
     names = {spelled(a.name) for a in ours}
-    missing = {spelled(a.name) for a in theirs[1 if owner == "minigrad" else 0 :]} - names
+    missing = {spelled(a.name) for a in theirs[0 if owner == "Tensor" else 1 :]} - names
     return missing <= MEANINGLESS
 
 
@@ -139,6 +157,7 @@ def functions() -> list[str]:
         for n in mg.__all__
         if inspect.isfunction(getattr(mg, n)) and hasattr(torch, n) and n not in F.__all__
     ]
+    names += [f"linalg.{n}" for n in mg.linalg.__all__ if inspect.isfunction(vars(mg.linalg)[n])]
     names += [
         f"Tensor.{n}"
         for n in dir(mg.Tensor)
@@ -150,8 +169,12 @@ def functions() -> list[str]:
 @pytest.mark.parametrize("name", functions())
 def test_functions_take_what_pytorch_takes(name: str) -> None:
     owner, _, attribute = name.rpartition(".")
-    ours = ours_of(getattr(mg if owner == "minigrad" else mg.Tensor, attribute))
-    peer = getattr(torch if owner == "minigrad" else torch.Tensor, attribute)
+    here, there = {
+        "minigrad": (mg, torch),
+        "linalg": (mg.linalg, torch.linalg),
+        "Tensor": (mg.Tensor, torch.Tensor),
+    }[owner]
+    ours, peer = ours_of(getattr(here, attribute)), getattr(there, attribute)
     overloads = stated(owner, attribute, peer)
     agree = any(fits(ours, theirs, owner) for theirs in overloads)
     listed = name in SIGNATURES
@@ -166,6 +189,9 @@ def test_functions_take_what_pytorch_takes(name: str) -> None:
 # ---------------------------------------------------------- what is written in Python
 
 OMITTED = {
+    "outer_jacobian_strategy",
+    "strategy",
+    "vectorize",
     "_freeze",
     "_stacklevel",
     "_weight",
@@ -204,6 +230,11 @@ def same_signature(ours: Callable[..., Any], theirs: Callable[..., Any]) -> None
 @pytest.mark.parametrize("name", sorted(set(F.__all__) - {"gelu", "linear", "one_hot", "softplus"}))
 def test_functions_have_pytorchs_signatures(name: str) -> None:
     same_signature(getattr(F, name), getattr(torch.nn.functional, name))
+
+
+@pytest.mark.parametrize("name", ["hessian", "hvp", "jacobian", "jvp", "vjp"])
+def test_derivatives_have_pytorchs_signatures(name: str) -> None:
+    same_signature(getattr(mg, name), getattr(torch.autograd.functional, name))
 
 
 LAYERS = [

@@ -33,7 +33,8 @@ from tests.differential.differences import DTYPES, NOT_COMPARED, SPECIAL_VALUES,
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare")
 
-from tests.differential.entries import ENTRIES, Entry  # noqa: E402
+from tests.differential.entries import ENTRIES  # noqa: E402
+from tests.differential.entry import Entry  # noqa: E402
 from tests.differential.methods import METHODS, OPERATORS  # noqa: E402
 
 ALL = [*ENTRIES, *METHODS, *OPERATORS]
@@ -45,9 +46,11 @@ name_of = operator.attrgetter("name")
 def public_names() -> set[str]:
     """Return every public function and method that could have a counterpart."""
     functions = [n for n in mg.__all__ if inspect.isfunction(getattr(mg, n))]
+    algebra = [n for n in mg.linalg.__all__ if inspect.isfunction(getattr(mg.linalg, n))]
     members = [n for n in dir(mg.Tensor) if not n.startswith("_")]
     return {
         *(f"minigrad.{n}" for n in functions),
+        *(f"linalg.{n}" for n in algebra),
         *(f"nn.functional.{n}" for n in F.__all__),
         *(f"Tensor.{n}" for n in members),
     }
@@ -125,7 +128,7 @@ def test_special_values(entry: Entry) -> None:
     unseen = {(what, i) for what in ("value", "gradient") for i in range(len(known(entry, what)))}
     for dtype in (np.float32, np.float64):
         operands = special_operands(entry.elementwise, dtype)
-        fixed = entry.name.endswith("floor_divide")  # PyTorch has no gradient of it
+        fixed = entry.name.endswith(("floor_divide", "heaviside"))  # no gradient in PyTorch
         call = Call(tuple(Fixed(x) for x in operands) if fixed else operands)
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -156,3 +156,9 @@ def test_differences_of_booleans_and_of_numpys_arguments() -> None:
         assert isinstance(result, Tensor)
         assert result.requires_grad
         np.testing.assert_array_equal(result.array, np.diff(t.array, **options))
+
+
+def test_no_differences_are_the_elements() -> None:
+    """Nothing is joined to them, as in NumPy and PyTorch."""
+    x = mg.tensor([1.0, 3.0])
+    assert mg.diff(x, 0, prepend=mg.tensor([5.0])).tolist() == [1.0, 3.0]

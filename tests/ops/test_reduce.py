@@ -230,3 +230,33 @@ def test_questions_about_no_elements() -> None:
     assert mg.any(mg.zeros(0)).item() is False
     with pytest.raises(ShapeError, match="argmax: shape"):
         mg.argmax(mg.zeros(0))
+
+
+# ------------------------------------------------------------------------------ rank 0
+
+SAME_AT_RANK_0 = ("sum", "mean", "prod", "amax", "amin", "logsumexp", "nansum", "norm", "squeeze",
+                  "flip")  # fmt: skip
+
+
+@pytest.mark.parametrize("dim", [0, -1])
+@pytest.mark.parametrize("name", SAME_AT_RANK_0)
+def test_rank_0_is_taken_for_a_vector(name: str, dim: int) -> None:
+    x = leaf(2.0)
+    result = mg.norm(x, dim=dim) if name == "norm" else getattr(mg, name)(x, dim)
+    assert result.tolist() == 2.0
+    assert gradient_of(result, x) == 1.0
+    with pytest.raises(ShapeError, match=f"dim must be from -1 to 0.*got {dim * 3 + 1}"):
+        mg.norm(x, dim=dim * 3 + 1) if name == "norm" else getattr(mg, name)(x, dim * 3 + 1)
+
+
+def test_choices_of_rank_0() -> None:
+    for chosen in (mg.max(leaf(2.0), 0), mg.min(leaf(2.0), -1, keepdim=True)):
+        assert [part.tolist() for part in chosen] == [2.0, 0]
+    assert mg.argmax(leaf(2.0), 0).tolist() == mg.argmin(leaf(2.0), -1).tolist() == 0
+    assert mg.count_nonzero(leaf(2.0), 0).tolist() == 1
+    assert mg.all(leaf(2.0), -1).tolist()
+    assert mg.transpose(leaf(2.0), 0, -1).shape == ()
+    with pytest.raises(ShapeError, match="names an axis twice"):
+        mg.sum(leaf(2.0), (0, -1))
+    with pytest.raises(ShapeError, match="expected 0 axes"):
+        mg.permute(leaf(2.0), (0,))

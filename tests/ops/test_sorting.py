@@ -123,3 +123,10 @@ def test_unique_and_its_company() -> None:
     assert rows.tolist() == [[0, 5], [1, 2]]
     assert places.tolist() == [1, 0, 1]
     assert len(mg.unique(np.array([np.nan, np.nan]))) == 2
+
+
+def test_weighted_counts_have_the_dtype_of_the_weights() -> None:
+    x = mg.tensor([1, 0, 1])
+    assert mg.bincount(x, np.ones(3, np.float32)).dtype == np.float32
+    assert mg.bincount(x, np.ones(3)).dtype == np.float64
+    assert mg.bincount(x, np.array([1, 2, 3])).tolist() == [2.0, 4.0]

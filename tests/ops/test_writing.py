@@ -68,7 +68,7 @@ def test_padding_value_has_all_digits() -> None:
     ("widths", "options", "error", "message"),
     [
         (-1, {}, ValueError, "must be 0 or more"),
-        (1.5, {}, DTypeError, "a width must be an integer, got float"),
+        (1.5, {}, DTypeError, "a width must be an integer, got .*float"),
         (((1, 2, 3),), {}, ShapeError, "a pair for each of 2 axes"),
         (1, {"mode": "linear_ramp"}, ValueError, "got 'linear_ramp'"),
         (1, {"mode": "reflect", "reflect_type": "odd"}, DTypeError, "reflect_type="),
@@ -101,6 +101,7 @@ def test_a_padding_value_has_no_gradient() -> None:
         (lambda x: mg.kthvalue(x, ONE), "kthvalue: k"),
         (lambda x: mg.narrow(x, 0, ONE, 1), "narrow: start"),
         (lambda x: mg.narrow(x, 0, 0, ONE), "narrow: length"),
+        (lambda x: mg.select(x, 0, ONE), "select: index"),
         (lambda x: mg.rot90(x, ONE), "rot90: k"),
         (lambda x: mg.tensor_split(x, ONE), "tensor_split: indices_or_sections"),
         (lambda x: mg.tensor_split(x, [ONE]), "tensor_split: a place"),
@@ -114,7 +115,7 @@ def test_a_padding_value_has_no_gradient() -> None:
     ],
 )
 def test_what_counts_is_an_integer(call: Callable[[Tensor], Any], argument: str) -> None:
-    with pytest.raises(DTypeError, match=f"{argument} must be an integer, got float"):
+    with pytest.raises(DTypeError, match=f"{argument} must be an integer, got .*float"):
         call(mg.ones(2, 2))
 
 

@@ -321,8 +321,8 @@ def test_ops_without_a_case_are_named() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"function": None}, DTypeError, "function must be a function, got None"),
-        ({"reference": 3}, DTypeError, "reference must be a function, got 3"),
+        ({"function": None}, DTypeError, "function must be callable, got None"),
+        ({"reference": 3}, DTypeError, "reference must be callable, got 3"),
         ({"inputs": 3.0}, DTypeError, "a sequence of arguments, got 3.0"),
         ({"inputs": lambda rng: None}, DTypeError, "a sequence of arguments, got None"),
         ({"empty": 3}, DTypeError, "a sequence of arguments, got 3"),

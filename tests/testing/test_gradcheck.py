@@ -279,11 +279,11 @@ def test_options_that_would_check_nothing_are_refused(
 
 def test_what_is_no_function_is_refused() -> None:
     for check in (gradcheck, gradgradcheck):
-        with pytest.raises(DTypeError, match="f must be a function, got 3"):
+        with pytest.raises(DTypeError, match="f must be callable, got 3"):
             check(3, np.ones(2))  # type: ignore[arg-type]
         with pytest.raises(DTypeError, match="inputs must be a sequence, got None"):
             check(exp, None)
-    with pytest.raises(DTypeError, match="reference must be a function, got 'exp'"):
+    with pytest.raises(DTypeError, match="reference must be callable, got 'exp'"):
         gradcheck(exp, np.ones(2), reference="exp")  # type: ignore[arg-type]
     with pytest.raises(DTypeError, match=r"order must be an integer, got 2\.5"):
         gradgradcheck(exp, np.ones(2), order=2.5)  # type: ignore[arg-type]

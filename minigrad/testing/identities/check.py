@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from minigrad.errors import MinigradError
+from minigrad.arguments import check_items, check_text
+from minigrad.errors import DTypeError, MinigradError
 from minigrad.testing.examples import BatchNormExample
 from minigrad.testing.identities.facts import Claim
 from minigrad.testing.implementations import BatchNormImplementation
@@ -169,7 +170,27 @@ def identity(
         Of examples that it applies to.
     into : list of Identity
         `IDENTITIES` or `NUMERICS`, or one of your own.
+
+    Raises
+    ------
+    ValueError
+        If an implementation has no function of a name in ``needs``.
+    DTypeError
+        If an argument is something else.
     """
+    check_text("identity", "formula", formula)
+    known = BatchNormImplementation.__dataclass_fields__.keys()
+    for name in check_items("identity", "needs", needs):
+        if not isinstance(name, str) or name not in known:
+            raise ValueError(f"identity: needs must be among {', '.join(known)}, got {name!r}")
+    for dtype in check_items("identity", "dtypes", dtypes):
+        if not (isinstance(dtype, type) and issubclass(dtype, np.floating)):
+            raise DTypeError(f"identity: dtypes must be floating, as numpy.float32, got {dtype!r}")
+    if not isinstance(into, list):
+        raise DTypeError(f"identity: into must be a list, got {type(into).__name__}")
+    for other in into:
+        if not isinstance(other, Identity):
+            raise DTypeError(f"identity: into must hold identities, got {type(other).__name__}")
 
     def decorate(function: Callable[..., Iterable[Claim]]) -> Identity:
         check = Identity(function.__name__, formula, function, needs, dtypes)
@@ -258,14 +279,33 @@ def check_identities(
         With the report as its message.
     ValueError
         If there is no example.
+    DTypeError
+        If an argument is something else.
     """
     __tracebackhide__ = True  # pytest: a failure is the report, not the code below
     if not examples:
         raise ValueError("check_identities needs at least one example; see batch_norm_example()")
+    if not isinstance(implementation, BatchNormImplementation):
+        raise DTypeError(
+            "check_identities: implementation must be a BatchNormImplementation, got "
+            f"{type(implementation).__name__}"
+        )
+    for example in examples:
+        if not isinstance(example, BatchNormExample):
+            raise DTypeError(
+                f"check_identities: examples must be BatchNormExamples, got "
+                f"{type(example).__name__}"
+            )
+    wanted = IDENTITIES if identities is None else identities
+    for check in check_items("check_identities", "identities", wanted):
+        if not isinstance(check, Identity):
+            raise DTypeError(
+                f"check_identities: identities must be Identity, got {type(check).__name__}"
+            )
     held: dict[str, int] = {}
     absent: list[str] = []
     failures: dict[str, IdentityFailure] = {}
-    for check in IDENTITIES if identities is None else identities:
+    for check in wanted:
         applicable = [e for e in examples if check.applies(implementation, e)]
         if not applicable:
             absent.append(check.name)

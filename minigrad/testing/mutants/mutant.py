@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+from minigrad.arguments import check_callable, check_items
+from minigrad.errors import DTypeError
 from minigrad.kernels import dispatch
 from minigrad.kernels.reference import batch_norm as reference
 from minigrad.testing.implementations import (
@@ -141,8 +143,8 @@ def survivors(
 
     Raises
     ------
-    TypeError
-        If the check cannot be called so.
+    DTypeError
+        If ``check`` cannot be called, or not so, or ``mutants`` are none.
     Exception
         What the check raises on the right code: it would kill every mutant for no reason.
 
@@ -160,6 +162,11 @@ def survivors(
     >>> "zero dx" in [mutant.name for mutant in survivors(check, BATCH_NORM)]
     True
     """
+    check_callable("survivors", "check", check)
+    mutants = check_items("survivors", "mutants", mutants)
+    for mutant in mutants:
+        if not isinstance(mutant, Mutant):
+            raise DTypeError(f"survivors: mutants must be Mutants, got {type(mutant).__name__}")
     by_argument = not applied and all(isinstance(m, BatchNormMutant) for m in mutants)
     right = (reference_implementation(),) if by_argument else ()
     _check_call(check, right)
@@ -195,7 +202,7 @@ def _check_call(check: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
             if arguments
             else "without arguments, while each mutant is in the place of the right code"
         )
-        raise TypeError(f"survivors: the check is called {expected}; {error}") from None
+        raise DTypeError(f"survivors: the check is called {expected}; {error}") from None
 
 
 def _accepts(check: Callable[..., Any], *arguments: Any) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from minigrad.arguments import check_number
 from minigrad.engine import Op
+from minigrad.errors import DTypeError
 from minigrad.testing.mutants.mutant import Mutant, Patch
 
 __all__ = ["OPS", "Rule", "rule", "scaled_gradient", "value"]
@@ -57,6 +59,9 @@ def scaled_gradient(op: type[Op], factor: float) -> Mutant:
     -------
     Mutant
     """
+    if not (isinstance(op, type) and issubclass(op, Op)):
+        raise DTypeError(f"scaled_gradient: op must be a class of Op, got {op!r}")
+    check_number("scaled_gradient", "factor", factor)
 
     def patches() -> list[Patch]:
         original = op.backward
