@@ -41,7 +41,7 @@ def reference_std(
 AXIS_ERRORS = [
     BadInput((np.ones((2, 3)), 2), ShapeError, "dim must be from -2 to 1.*got 2", {}),
     BadInput((np.ones((2, 3)), (0, -2)), ShapeError, r"names an axis twice: \(0, -2\)", {}),
-    BadInput((np.ones(()), 1), ShapeError, "dim must be from -1 to 0", {}),
+    BadInput((np.ones(()), 1), ShapeError, "rank 0 has no axes, got dim 1", {}),
     BadInput((np.ones(2), "x"), DTypeError, "must be an integer or a tuple.*got str", {}),
 ]
 INTEGERS = BadInput((np.ones(3, np.int64),), DTypeError, r"of int64.*\.float\(\)", {})
