@@ -21,6 +21,8 @@ LAYERS = (
         "anomaly",
         "autograd",
         "checkpointing",
+        "common_methods",
+        "conversions",
         "creation",
         "derivatives",
         "device",

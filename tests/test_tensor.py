@@ -554,11 +554,11 @@ def test_every_method_finds_its_function() -> None:
     import re
     from pathlib import Path
 
-    from minigrad import matrix_methods, methods, operators
+    from minigrad import common_methods, conversions, matrix_methods, methods, operators
     from minigrad.registry import FUNCTIONS
 
-    files = (matrix_methods.__file__, methods.__file__, operators.__file__)
-    source = "".join(Path(file).read_text("utf-8") for file in files)
+    modules = (common_methods, conversions, matrix_methods, methods, operators)
+    source = "".join(Path(module.__file__).read_text("utf-8") for module in modules)
     used = set(re.findall(r'FUNCTIONS\["(\w+)"\]', source))
     used |= set(re.findall(r'_in_place\("(\w+)"', source))
     assert used - set(FUNCTIONS) == set()
