@@ -269,11 +269,8 @@ def _propagate(
         results = op.backward(node, dy, *node.saved or (), **node.kwargs)
     else:
         results = _run_rule(node, dy, True)
-    if len(results) != len(needs):
-        raise AutogradError(
-            f"{op.__name__}.backward must return {len(needs)} gradients, one per input, "
-            f"got {len(results)}"
-        )
+    if not isinstance(results, (tuple, list)) or len(results) != len(needs):
+        raise _wrong_results(op, len(needs), results)
     fresh = op.fresh and not create_graph
     for index, edge in enumerate(node.edges):
         if edge is None or not needs[index]:
@@ -423,6 +420,12 @@ class Alias(Op):
     def backward(ctx: Node, dy: Any) -> tuple[Any]:
         """Return ``dy``."""
         return (dy,)
+
+
+def _wrong_results(op: type[Op], count: int, results: Any) -> AutogradError:
+    got = len(results) if isinstance(results, (tuple, list)) else type(results).__name__
+    expected = f"{count} gradients, one per input" if count > 1 else "1 gradient, of its input"
+    return AutogradError(f"{op.__name__}.backward must return a tuple of {expected}, got {got}")
 
 
 def _changed_in_place(node: Node) -> AutogradError:

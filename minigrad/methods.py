@@ -1,6 +1,6 @@
 """Methods of `Tensor` beside the operators and the common ones: order, repetition, parts.
 
-As in `minigrad.operators`, each calls the public function of the same meaning, in
+As in `minigrad.common_methods`, each calls the public function of the same meaning, in
 ``minigrad.ops``, which documents it; here stand PyTorch's signatures.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from minigrad.operators import TensorOperators, _flat, _scaled
+from minigrad.common_methods import TensorCommonMethods, _flat
+from minigrad.operators import _scaled
 from minigrad.registry import FUNCTIONS
 from minigrad.typing import Axis, DTypeLike
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["TensorMethods"]
 
 
-class TensorMethods(TensorOperators):
+class TensorMethods(TensorCommonMethods):
     """Methods that `Tensor` inherits."""
 
     __slots__ = ()

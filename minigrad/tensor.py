@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 from minigrad.arguments import check_integer
+from minigrad.conversions import TensorConversions
 from minigrad.device import CPU, Device
 from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.matrix_methods import TensorMatrixMethods
 from minigrad.methods import TensorMethods
-from minigrad.operators import TensorConversions
 from minigrad.registry import FUNCTIONS, NUMPY
 from minigrad.typing import Array, DTypeLike, Shape
 

@@ -463,7 +463,16 @@ def toy(rule: Callable[[Any], tuple[Any, ...]]) -> type[Op]:
 @pytest.mark.parametrize(
     ("rule", "error", "match"),
     [
-        (lambda dy: (dy,), AutogradError, "Toy.backward must return 2 gradients.*got 1"),
+        (
+            lambda dy: (dy,),
+            AutogradError,
+            "Toy.backward must return a tuple of 2 gradients, one per input, got 1",
+        ),
+        (
+            lambda dy: dy,  # has the right length
+            AutogradError,
+            "Toy.backward must return a tuple of 2 gradients, one per input, got ndarray",
+        ),
         (lambda dy: (dy, None), AutogradError, "Toy.backward returned None for input 1"),
         (
             lambda dy: (dy, dy[:1]),

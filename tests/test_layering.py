@@ -21,6 +21,8 @@ LAYERS = (
         "anomaly",
         "autograd",
         "checkpointing",
+        "common_methods",
+        "conversions",
         "creation",
         "derivatives",
         "device",
@@ -194,3 +196,10 @@ assert not loaded, f"import minigrad imports {{loaded}}"
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("package", ["minigrad", "minigrad/ops", "minigrad/testing"])
+def test_the_map_of_modules_names_each(package: str) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8").split("## One rule")[0]
+    modules = {path.stem for path in (ROOT / package).glob("*.py") if path.name[0] != "_"}
+    assert [name for name in sorted(modules) if f"`{name}`" not in text] == []

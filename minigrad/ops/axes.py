@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.typing import Shape
 
-__all__ = ["as_integer", "broadcast_shapes", "normalize_axes", "normalize_axis", "normalize_shape"]
+__all__ = ["broadcast_shapes", "normalize_axes", "normalize_axis", "normalize_shape"]
 
 
 def normalize_axis(name: str, axis: Any, ndim: int) -> int:
@@ -82,28 +82,6 @@ def normalize_axes(name: str, axes: Any, ndim: int) -> Shape | None:
     if len(found) > 1 and len(set(found)) != len(found):
         raise ShapeError(f"{name}: dim names an axis twice: {tuple(axes)} of {ndim} axes")
     return found[:ndim]
-
-
-def as_integer(name: str, argument: str, value: Any) -> int:
-    """Return an argument that counts something as a Python integer.
-
-    Parameters
-    ----------
-    name, argument : str
-        The function that was called, and its argument, for the error message.
-    value : int, or an integer of NumPy or a Tensor
-
-    Raises
-    ------
-    DTypeError
-        If ``value`` is not an integer.
-    """
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise DTypeError(
-            f"{name}: {argument} must be an integer, got {type(value).__name__}"
-        ) from None
 
 
 def normalize_shape(name: str, shape: Any) -> Shape:

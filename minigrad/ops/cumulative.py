@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_integer
 from minigrad.engine import Node, Op, apply
-from minigrad.ops.axes import as_integer, normalize_axis
+from minigrad.ops.axes import normalize_axis
 from minigrad.ops.extrema import ValuesAndIndices
 from minigrad.ops.gathering import Gather
 from minigrad.ops.joining import Concatenate, cat
@@ -323,7 +324,7 @@ def diff(x: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = N
     """
     tensor = as_tensor(x)
     axis = normalize_axis("diff", dim, tensor.ndim)
-    if as_integer("diff", "n", n) < 0:
+    if check_integer("diff", "n", n) < 0:
         raise ValueError(f"diff: n must be 0 or more, got {n}")
     if n == 0:
         return tensor

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_integer
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import ShapeError
-from minigrad.ops.axes import as_integer, normalize_axis
+from minigrad.ops.axes import normalize_axis
 from minigrad.ops.copying import clone
 from minigrad.ops.reduce import sum as sum_
 from minigrad.ops.selection import Where
@@ -97,7 +98,7 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """
     x = as_tensor(x)
     first, second = _two_axes("diagonal", x.ndim, dim1, dim2)
-    offset = as_integer("diagonal", "offset", offset)
+    offset = check_integer("diagonal", "offset", offset)
     result: Tensor = apply(Diagonal, x, offset=offset, dim1=first, dim2=second)
     return result
 
@@ -139,7 +140,7 @@ def diag_embed(x: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tenso
     if x.ndim == 0:
         raise ShapeError("diag_embed: expected one axis or more, got a Tensor of rank 0")
     first, second = _two_axes("diag_embed", x.ndim + 1, dim1, dim2)
-    offset = as_integer("diag_embed", "offset", offset)
+    offset = check_integer("diag_embed", "offset", offset)
     side = x.shape[-1] + abs(offset)
     others = iter(x.shape[:-1])
     shape = tuple([side if i in (first, second) else next(others) for i in range(x.ndim + 1)])
@@ -171,7 +172,7 @@ def diag(x: Any, diagonal: int = 0) -> Tensor:
     if x.ndim == 1:
         return diag_embed(x, diagonal)
     if x.ndim == 2:
-        offset = as_integer("diag", "diagonal", diagonal)
+        offset = check_integer("diag", "diagonal", diagonal)
         return clone(apply(Diagonal, x, offset=offset, dim1=0, dim2=1))
     raise ShapeError(f"diag: expected a vector or a matrix, got shape {x.shape}")
 
@@ -249,7 +250,7 @@ def tril(x: Any, diagonal: int = 0) -> Tensor:
 @public
 def triu(x: Any, diagonal: int = 0) -> Tensor:
     """Return the upper triangle of matrices, from the given diagonal on; otherwise as `tril`."""
-    above = as_integer("triu", "diagonal", diagonal)
+    above = check_integer("triu", "diagonal", diagonal)
     return _triangle("triu", as_tensor(x), above - 1, lower=False)
 
 
@@ -257,7 +258,7 @@ def _triangle(name: str, x: Tensor, diagonal: int, *, lower: bool) -> Tensor:
     if x.ndim < 2:
         raise ShapeError(f"{name}: expected a matrix or a stack of them, got shape {x.shape}")
     rows, columns = x.shape[-2:]
-    kept = np.tri(rows, columns, as_integer(name, "diagonal", diagonal), dtype=bool)
+    kept = np.tri(rows, columns, check_integer(name, "diagonal", diagonal), dtype=bool)
     result: Tensor = apply(Where, kept if lower else ~kept, x, x.dtype.type(0))
     return result
 

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigrad.arguments import check_items
+from minigrad.arguments import check_integer, check_items
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import AutogradError, DTypeError, ShapeError
-from minigrad.ops.axes import as_integer, normalize_shape
+from minigrad.ops.axes import normalize_shape
 from minigrad.ops.copying import clone
 from minigrad.ops.index import index_select
 from minigrad.ops.promotion import assignable
@@ -181,7 +181,7 @@ def _np_pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) 
         pad_width = [pad_width.get(axis, pad_width.get(axis - x.ndim, 0)) for axis in range(x.ndim)]
         pad_width = [w if np.ndim(w) else (w, w) for w in pad_width]
     widths = [
-        (as_integer("pad", "a width", before), as_integer("pad", "a width", after))
+        (check_integer("pad", "a width", before), check_integer("pad", "a width", after))
         for before, after in _pairs("pad_width", pad_width, x.ndim)
     ]
     if any(width < 0 for pair in widths for width in pair):

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_integer
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import ShapeError
-from minigrad.ops.axes import as_integer, normalize_axes, normalize_axis
+from minigrad.ops.axes import normalize_axes, normalize_axis
 from minigrad.ops.extrema import ValuesAndIndices, _shared_by_ties
 from minigrad.ops.gathering import Gather
 from minigrad.ops.promotion import as_float
@@ -159,7 +160,7 @@ def topk(
     """
     tensor, axis = _with_axis("topk", x, dim)
     length = tensor.shape[axis]
-    if not 0 <= as_integer("topk", "k", k) <= length:
+    if not 0 <= check_integer("topk", "k", k) <= length:
         raise ShapeError(f"topk: k must be from 0 to {length}, the length of dim {axis}, got {k}")
     order = _order(tensor.array, axis, largest)
     pair = _chosen(tensor, order[(*(slice(None),) * axis, slice(k))], axis)
@@ -191,7 +192,7 @@ def kthvalue(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndI
     """
     tensor, axis = _with_axis("kthvalue", x, dim)
     length = tensor.shape[axis]
-    if not 1 <= as_integer("kthvalue", "k", k) <= length:
+    if not 1 <= check_integer("kthvalue", "k", k) <= length:
         raise ShapeError(
             f"kthvalue: k must be from 1 to {length}, the length of dim {axis}, got {k}"
         )

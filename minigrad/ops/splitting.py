@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_integer
 from minigrad.errors import ShapeError
-from minigrad.ops.axes import as_integer, normalize_axis
+from minigrad.ops.axes import normalize_axis
 from minigrad.ops.joining import _cut, _tensors, cat
 from minigrad.ops.shape import reshape
 from minigrad.ops.views import atleast_3d
@@ -53,9 +54,9 @@ def tensor_split(
     axis = normalize_axis("tensor_split", dim, x.ndim)
     length = x.shape[axis]
     if not isinstance(indices_or_sections, int) and np.ndim(indices_or_sections):
-        places = [as_integer("tensor_split", "a place", place) for place in indices_or_sections]
+        places = [check_integer("tensor_split", "a place", place) for place in indices_or_sections]
         return _cut(x, (*places, length), axis)
-    sections = as_integer("tensor_split", "indices_or_sections", indices_or_sections)
+    sections = check_integer("tensor_split", "indices_or_sections", indices_or_sections)
     if sections < 1:
         raise ShapeError(f"tensor_split: expected one part or more, got {sections}")
     size, longer = divmod(length, sections)
@@ -74,7 +75,7 @@ def _equal_split(name: str, x: Any, parts: Any, dim: int, ndim: int) -> tuple[Te
     if x.ndim < ndim:
         raise ShapeError(f"{name}: expected {ndim} axes or more, got shape {x.shape}")
     length = x.shape[dim]
-    if not np.ndim(parts) and (as_integer(name, "parts", parts) < 1 or length % parts):
+    if not np.ndim(parts) and (check_integer(name, "parts", parts) < 1 or length % parts):
         raise ShapeError(f"{name}: {parts} equal parts cannot make up dim {dim} of length {length}")
     return tensor_split(x, parts, dim)
 

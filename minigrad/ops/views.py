@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.arguments import check_items
+from minigrad.arguments import check_integer, check_items
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.ops.axes import as_integer, broadcast_shapes, normalize_axis, normalize_shape
+from minigrad.ops.axes import broadcast_shapes, normalize_axis, normalize_shape
 from minigrad.ops.copying import clone
 from minigrad.ops.expansion import broadcast_to
 from minigrad.ops.joining import flip
@@ -108,7 +108,7 @@ def select(x: Any, dim: int, index: int) -> Tensor:
     x = as_tensor(x)
     axis = normalize_axis("select", dim, x.ndim)
     length = x.shape[axis]
-    index = as_integer("select", "index", index)
+    index = check_integer("select", "index", index)
     if not -length <= index < length:
         raise IndexError(
             f"select: index must be from {-length} to {length - 1}, for dim {axis} of length "
@@ -143,7 +143,8 @@ def narrow(x: Any, dim: int, start: int, length: int) -> Tensor:
     x = as_tensor(x)
     axis = normalize_axis("narrow", dim, x.ndim)
     size = x.shape[axis]
-    start, length = as_integer("narrow", "start", start), as_integer("narrow", "length", length)
+    start = check_integer("narrow", "start", start)
+    length = check_integer("narrow", "length", length)
     first = start + size if start < 0 else start
     if length < 0 or not 0 <= first <= size - length:
         raise ShapeError(
@@ -202,7 +203,7 @@ def rot90(x: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     if len(set(axes)) != 2 or len(axes) != 2:
         raise ShapeError(f"rot90: dims must be two different axes, got {tuple(dims)}")
     first, second = axes
-    turns = as_integer("rot90", "k", k) % 4
+    turns = check_integer("rot90", "k", k) % 4
     if turns == 0:
         return flip(x, ())
     if turns == 2:

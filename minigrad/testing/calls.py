@@ -7,18 +7,59 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_integer, check_items, check_number
 from minigrad.autograd import grad
 from minigrad.errors import AutogradError, DTypeError
 from minigrad.grad_mode import no_grad
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
 
-__all__ = ["analytic_gradients", "as_inputs", "floating_tensors", "leaves_of", "values_of"]
+__all__ = [
+    "analytic_gradients",
+    "as_inputs",
+    "check_options",
+    "floating_tensors",
+    "leaves_of",
+    "values_of",
+]
+
+
+def check_options(
+    name: str,
+    *,
+    rtol: float | None,
+    atol: float | None,
+    step: float,
+    max_elements: int,
+    projections: int,
+    seed: int,
+) -> None:
+    """Refuse options with which nothing would be checked, or nothing could pass.
+
+    Raises
+    ------
+    ValueError
+        If one is out of range.
+    DTypeError
+        If one is not a number.
+    """
+    for argument, tolerance in (("rtol", rtol), ("atol", atol)):
+        if tolerance is not None:
+            check_number(name, argument, tolerance)
+            if not tolerance >= 0.0:
+                raise ValueError(f"{name}: {argument} must be 0 or more, got {tolerance}")
+    check_number(name, "step", step)
+    if not step > 0.0:
+        raise ValueError(f"{name}: step must be greater than 0, got {step}")
+    check_integer(name, "max_elements", max_elements, 0)
+    check_integer(name, "projections", projections, 1)
+    check_integer(name, "seed", seed, 0)
 
 
 def as_inputs(inputs: Any) -> tuple[list[Any], list[int]]:
     """Return the inputs, arrays for those that are differentiated, and the positions of these."""
-    given = [inputs] if isinstance(inputs, (np.ndarray, Tensor)) else list(inputs)
+    single = isinstance(inputs, (np.ndarray, Tensor))
+    given = [inputs] if single else check_items("gradcheck", "inputs", inputs)
     values: list[Any] = []
     wanted: list[int] = []
     for position, value in enumerate(given):

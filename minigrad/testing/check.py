@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from minigrad.arguments import check_callable, check_integer
 from minigrad.errors import DTypeError, MinigradError
 from minigrad.tensor import Tensor
 from minigrad.testing.opcase import (
@@ -23,7 +24,7 @@ from minigrad.testing.properties import PROPERTIES, Property, derivative
 __all__ = ["CheckOpError", "CheckReport", "PropertyResult", "check_case", "check_op"]
 
 _EXAMPLES = 5  # inputs that are drawn for the properties worth repeating
-_DETAIL = 12  # lines that are shown of each failure
+_DETAIL = 14  # lines that are shown of each failure
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,18 @@ class CheckReport:
             else f"{self.function}: {count} properties hold"
         ]
         width = max(len(result.name) for result in self.results)
+        failures: dict[str, list[str]] = {}  # what was found -> by which properties
         for result in self.results:
-            first = result.detail.strip().split("\n")[0]
-            text = f"  {result.name:<{width}}  {result.outcome:<14}  {first}"
-            lines.append(text.rstrip())
-        for result in self.results:
+            first = result.detail.strip().split("\n")[0].removesuffix(":")
             if result.outcome == "failed":
-                shown = result.detail.strip().split("\n")
-                shown = [*shown[:_DETAIL], "..."] if len(shown) > _DETAIL else shown
-                lines += ["", f"{result.name}:", *(f"  {line}".rstrip() for line in shown)]
+                names = failures.setdefault(result.detail, [])
+                first = f"as {names[0]}" if names else first
+                names.append(result.name)
+            lines.append(f"  {result.name:<{width}}  {result.outcome:<14}  {first}".rstrip())
+        for detail, names in failures.items():
+            shown = detail.strip().split("\n")
+            shown = [*shown[:_DETAIL], "..."] if len(shown) > _DETAIL else shown
+            lines += ["", f"{', '.join(names)}:", *(f"  {line}".rstrip() for line in shown)]
         return "\n".join(lines)
 
 
@@ -167,9 +171,11 @@ def check_op(
     CheckOpError
         If a property does not hold; the text lists all that do not, and why.
     ValueError
-        If ``skip`` names an unknown property, or gives no reason, or ``order`` is below 1.
+        If ``skip`` names an unknown property, or gives no reason, or ``order`` is below 1, or
+        ``constants`` names an input that there is not.
     DTypeError
-        If an input is floating but not float64.
+        If an input is floating but not float64, or no input gets a gradient although the function
+        is differentiable; if an argument is something else than is asked for.
 
     Notes
     -----
@@ -207,8 +213,16 @@ def check_op(
       value         passed
       ...
     """
-    if order < 1:
+    __tracebackhide__ = True  # pytest: a failure is the report, not the code below
+    if check_integer("check_op", "order", order) < 1:
         raise ValueError(f"check_op: order must be at least 1, got {order}")
+    check_integer("check_op", "seed", seed, 0)
+    check_callable("check_op", "function", function)
+    if reference is not None:
+        check_callable("check_op", "reference", reference)
+    for argument, value in (("kwargs", kwargs), ("skip", skip)):
+        if not isinstance(value, (Mapping, type(None))):
+            raise DTypeError(f"check_op: {argument} must be a dictionary, got {value!r}")
     draw, constant = _drawing(inputs, constants)
     case = OpCase(
         op=None,
@@ -226,12 +240,7 @@ def check_op(
         tolerance_gradient=tolerance_gradient,
         reason="given to check_op",
     )
-    for position, value in enumerate(case.draw(seed)):
-        if is_float(value) and value.dtype != np.float64:
-            raise DTypeError(
-                f"check_op needs float64, got input {position} of {value.dtype}; it converts to "
-                "float32 itself"
-            )
+    _check_inputs("check_op", case, case.draw(seed))
     examples = _EXAMPLES if callable(inputs) else 1
     report = _check(case, order, skip or {}, range(seed, seed + examples))
     if raise_exception and not report:
@@ -260,11 +269,13 @@ def check_case(
     ------
     CheckOpError
         If a property does not hold: among them, that the function runs the op of the case.
-    ValueError
+    ValueError, DTypeError
         As `check_op`.
     """
-    if order < 1:
+    __tracebackhide__ = True  # pytest: a failure is the report, not the code below
+    if check_integer("check_case", "order", order) < 1:
         raise ValueError(f"check_case: order must be at least 1, got {order}")
+    _check_inputs("check_case", case, case.draw(seed))
     report = _check(case, order, skip or {}, range(seed, seed + _EXAMPLES))
     if not report:
         raise CheckOpError(report)
@@ -295,9 +306,37 @@ def _drawing(
     return draw, tuple(sorted({*constants, *fixed}))
 
 
+def _check_inputs(name: str, case: OpCase, values: Sequence[Any]) -> None:
+    """Refuse inputs of which the properties would say nothing, or something else than is meant."""
+    for position in case.constants:
+        if not 0 <= check_integer(name, "constants", position) < len(values):
+            raise ValueError(f"{name}: constants names input {position} of {len(values)}")
+    for position, value in enumerate(values):
+        if is_float(value) and value.dtype != np.float64:
+            raise DTypeError(
+                f"{name} needs float64, got input {position} of {value.dtype}; it converts to "
+                "float32 itself"
+            )
+    if case.differentiable and not case.wanted(values):
+        given = ", ".join(
+            f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
+            for value in values
+        )
+        raise DTypeError(
+            f"{name}: no input gets a gradient; expected a float64 array, or a Tensor that "
+            f"requires a gradient, got ({given}); a function that has none by definition needs "
+            "differentiable=False"
+        )
+
+
 def _as_tuple(inputs: Any) -> tuple[Any, ...]:
     """Return the arguments; NumPy's scalars, such as elements of arrays, as arrays of rank 0."""
     given = (inputs,) if isinstance(inputs, (np.ndarray, np.generic, Tensor)) else inputs
+    if not isinstance(given, Sequence):
+        raise DTypeError(
+            "check_op: expected an array, a Tensor, or a sequence of arguments, got "
+            f"{inputs!r} ({type(inputs).__name__})"
+        )
     return tuple(np.asarray(value) if isinstance(value, np.generic) else value for value in given)
 
 

@@ -13,10 +13,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from minigrad.arguments import check_callable
 from minigrad.errors import AutogradError, MinigradError
 from minigrad.testing.calls import (
     analytic_gradients,
     as_inputs,
+    check_options,
     floating_tensors,
     leaves_of,
     values_of,
@@ -142,9 +144,10 @@ def gradcheck(
     ValueMismatchError
         If ``f`` and ``reference`` have different values.
     DTypeError
-        If an input to be differentiated, or an output, is floating but not float64.
+        If an input to be differentiated, or an output, is floating but not float64; if an
+        argument is something else than is asked for.
     ValueError
-        If an input to be differentiated has a NaN or an infinity.
+        If an input to be differentiated has a NaN or an infinity, or an option is out of range.
     AutogradError
         If there is nothing to differentiate, or ``f`` is not deterministic.
 
@@ -172,8 +175,21 @@ def gradcheck(
     >>> bool(gradcheck(mg.exp, x, reference=np.exp))
     True
     """
+    __tracebackhide__ = True  # pytest: a failure is the report, not the code below
     if nonsmooth not in ("raise", "skip"):
         raise ValueError(f'gradcheck: nonsmooth must be "raise" or "skip", got {nonsmooth!r}')
+    check_callable("gradcheck", "f", f)
+    if reference is not None:
+        check_callable("gradcheck", "reference", reference)
+    check_options(
+        "gradcheck",
+        rtol=rtol,
+        atol=atol,
+        step=step,
+        max_elements=max_elements,
+        projections=projections,
+        seed=seed,
+    )
     values, wanted = as_inputs(inputs)
     rng = np.random.default_rng(seed)
     leaves = leaves_of(values, wanted)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.arguments import check_callable, check_integer
 from minigrad.autograd import grad
 from minigrad.grad_mode import enable_grad, is_grad_enabled
 from minigrad.tensor import Tensor
@@ -51,11 +52,14 @@ def gradgradcheck(
 
     Raises
     ------
-    GradcheckError, NonSmoothError, DTypeError, AutogradError
+    GradcheckError, NonSmoothError, DTypeError, AutogradError, ValueError
         As `gradcheck`.
     """
-    if order < 2:
+    __tracebackhide__ = True  # pytest: a failure is the report, not the code below
+    check_callable("gradgradcheck", "f", f)
+    if check_integer("gradgradcheck", "order", order) < 2:
         raise ValueError(f"order must be at least 2, got {order}; gradcheck checks order 1")
+    check_integer("gradgradcheck", "seed", seed, 0)
     values = list(as_inputs(inputs)[0])
     for level in range(order - 1):
         f, values = _gradient_of(f, values, seed + 1 + level)

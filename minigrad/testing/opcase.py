@@ -192,4 +192,7 @@ def first_tensor(result: Any) -> Tensor:
     for candidate in candidates:
         if isinstance(candidate, Tensor):
             return candidate
-    raise AssertionError(f"expected a Tensor or a tuple with one, got {type(result).__name__}")
+    raise AssertionError(
+        f"the function must return a Tensor or a tuple with one, got {type(result).__name__}: it "
+        "is called with Tensors, so call ops with minigrad.apply, and NumPy's functions on Tensors"
+    )

@@ -17,6 +17,8 @@ __all__ = [
 ]
 
 _SHOWN = 10  # lines of one kind that a report prints
+_ALIKE = 3  # derivatives that are off by the same factor are no accident
+_CLEARLY = 10.0  # times what is allowed
 
 _REMEDY = """\
 Where a function has a kink, a jump or the edge of its domain, its gradient is a convention that
@@ -174,6 +176,7 @@ class GradcheckReport:
         lines = []
         if self.mismatches:
             lines.append(f"{len(self.mismatches)} of {self.checked} derivatives are wrong:")
+            lines += _factors(self.mismatches)
             lines += _listed(self.mismatches)
         if self.nonsmooth:
             done = "were skipped" if self.skips_nonsmooth else "could not be checked"
@@ -190,10 +193,31 @@ class GradcheckReport:
 
     def raise_if_wrong(self) -> None:
         """Raise `GradcheckError` or `NonSmoothError` unless all is right."""
+        __tracebackhide__ = True  # pytest: a failure is the report
         if self.mismatches:
             raise GradcheckError(self)
         if not self:
             raise NonSmoothError(self)
+
+
+def _factors(entries: tuple[Comparison, ...]) -> list[str]:
+    """Return a line for each input all of whose wrong derivatives are off by one factor."""
+    lines = []
+    for position in sorted({entry.input for entry in entries}):
+        own = [entry for entry in entries if entry.input == position]
+        square = sum(entry.numeric * entry.numeric for entry in own)
+        if len(own) < _ALIKE or square == 0.0:
+            continue
+        factor = sum(entry.analytic * entry.numeric for entry in own) / square
+        # Clearly wrong, and clearly by this factor; with a NaN nothing is.
+        wrong = max(abs(entry.difference) / (entry.allowed or 1.0) for entry in own)
+        explained = all(abs(e.analytic - factor * e.numeric) <= e.allowed for e in own)
+        if explained and wrong >= _CLEARLY:
+            lines.append(
+                f"  those of input {position} are all {round(factor, 6) + 0.0:g} times what they "
+                "should be"
+            )
+    return lines
 
 
 def _listed(entries: tuple[Comparison, ...] | tuple[NonSmoothPoint, ...]) -> list[str]:

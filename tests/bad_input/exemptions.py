@@ -92,7 +92,7 @@ EXEMPT: dict[str, str] = {
     **dict.fromkeys(
         ("testing.check_case", "testing.check_op"), "checks a user's function: tests/testing"
     ),
-    "testing.gradcheck": "checks a user's function: tests/test_gradcheck.py",
-    "testing.gradgradcheck": "checks a user's function: tests/test_gradcheck.py",
+    "testing.gradcheck": "checks a user's function: tests/testing/test_gradcheck.py",
+    "testing.gradgradcheck": "checks a user's function: tests/testing/test_gradcheck.py",
 }  # fmt: skip
 """Public names that are not swept, and why."""

@@ -21,7 +21,7 @@ from minigrad.ops.joining import (
     vstack,
 )
 from minigrad.typing import Array
-from tests.cases import BadInput, Case
+from tests.cases import BadInput, Case, normals
 
 
 def together(function: Any) -> Any:
@@ -42,10 +42,6 @@ def second(function: Any) -> Any:
 
     call.__name__ = function.__name__
     return call
-
-
-def normals(*shapes: tuple[int, ...]) -> Any:
-    return lambda rng: tuple([rng.normal(size=shape) for shape in shapes])
 
 
 def reference_cat(*parts: Array, dim: int = 0) -> Array:

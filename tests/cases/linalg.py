@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.ops.linalg import Linear, MatMul, dot, linear, matmul
 from minigrad.typing import Array
-from tests.cases import Case
-
-
-def normals(*shapes: tuple[int, ...]) -> Any:
-    """Return a drawer of arrays."""
-    return lambda rng: tuple([rng.normal(size=shape) for shape in shapes])
+from tests.cases import Case, normals
 
 
 def reference_linear(x: Array, weight: Array, bias: Array | None = None) -> Array:

@@ -11,8 +11,7 @@ from minigrad.errors import ShapeError
 from minigrad.ops.linalg import MatMul
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
-from tests.cases import BadInput, Case
-from tests.cases.linalg import normals
+from tests.cases import BadInput, Case, normals
 
 
 def reference_addition(x: Array, a: Array, b: Array, beta: float = 1, alpha: float = 1) -> Any:

@@ -13,8 +13,7 @@ from minigrad.ops.elementwise import Mul
 from minigrad.ops.linalg import MatMul
 from minigrad.ops.tensor_products import Cross
 from minigrad.typing import Array
-from tests.cases import BadInput, Case
-from tests.cases.linalg import normals
+from tests.cases import BadInput, Case, normals
 
 
 def reference_tensordot(a: Array, b: Array, dims: Any) -> Any:

@@ -109,6 +109,32 @@ def test_all_failures_are_reported_at_once() -> None:
     assert isinstance(caught.value, AssertionError)
 
 
+def test_what_breaks_many_properties_is_told_once() -> None:
+    def no_tensor(x: Tensor) -> Any:
+        return x.detach().array
+
+    with pytest.raises(CheckOpError) as caught:
+        check_op(no_tensor, np.array([1.0, 2.0]))
+    text = str(caught.value)
+    assert text.count("must return a Tensor or a tuple with one, got ndarray") == 2
+    assert "\n  dtype         failed          as strides\n" in text
+    assert re.findall("\n\n(.+):\n", text) == [", ".join(caught.value.report.failed)]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "got"),
+    [
+        ([1.0, 2.0], "(float, float)"),
+        (np.arange(3), "(int64 array)"),
+        (Tensor(np.ones(2)), "(float64 array)"),
+        (lambda rng: (rng.integers(3, size=2), None), "(int64 array, NoneType)"),
+    ],
+)
+def test_inputs_without_a_gradient_are_refused(inputs: Any, got: str) -> None:
+    with pytest.raises(DTypeError, match=f"no input gets a gradient.*{re.escape(got)}"):
+        check_op(mg.exp, inputs)
+
+
 # ------------------------------------------------------------------------------ kept promises
 
 
@@ -290,3 +316,26 @@ def test_ops_without_a_case_are_named() -> None:
     assert missing == sorted(missing)
     with pytest.raises(ValueError, match=r"got 'no\.such\.package', of which none is known"):
         ops_without_case("no.such.package", cases)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"function": None}, DTypeError, "function must be callable, got None"),
+        ({"reference": 3}, DTypeError, "reference must be callable, got 3"),
+        ({"inputs": 3.0}, DTypeError, "a sequence of arguments, got 3.0"),
+        ({"inputs": lambda rng: None}, DTypeError, "a sequence of arguments, got None"),
+        ({"empty": 3}, DTypeError, "a sequence of arguments, got 3"),
+        ({"kwargs": ["dim"]}, DTypeError, r"kwargs must be a dictionary, got \['dim'\]"),
+        ({"skip": "value"}, DTypeError, "skip must be a dictionary, got 'value'"),
+        ({"order": 1.5}, DTypeError, "order must be an integer, got 1.5"),
+        ({"seed": -1}, ValueError, "seed must be >= 0, got -1"),
+        ({"constants": [1]}, ValueError, "constants names input 1 of 1"),
+        ({"constants": [-1]}, ValueError, "constants names input -1 of 1"),
+    ],
+)
+def test_wrong_arguments_are_refused(
+    options: dict[str, Any], error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        check_op(**{"function": mg.exp, "inputs": np.ones(2), **options})

@@ -14,7 +14,7 @@ from minigrad.errors import AutogradError, DTypeError
 from minigrad.ops.elementwise import add, mul
 from minigrad.ops.math import exp
 from minigrad.tensor import Tensor
-from minigrad.testing import Comparison, GradcheckError, gradcheck
+from minigrad.testing import Comparison, GradcheckError, GradcheckReport, gradcheck, gradgradcheck
 from minigrad.testing import strategies as mgst
 from minigrad.typing import Array
 
@@ -184,6 +184,36 @@ def test_report_names_input_index_and_values(rng: np.random.Generator) -> None:
         assert mismatch.analytic == pytest.approx(2.0 * mismatch.numeric, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [(-1.0, "-1 times"), (0.0, "0 times"), (2.99 / 3.0, "0.996667 times"), (1.0 + 1e-9, None)],
+)
+def test_report_names_a_common_factor(
+    rng: np.random.Generator, scale: float, said: str | None
+) -> None:
+    report = gradcheck(
+        lambda a, b: add(exp(a), scaled_exp(scale)(b)),
+        [rng.normal(size=3), rng.normal(size=3)],
+        raise_exception=False,
+    )
+    line = f"\n  those of input 1 are all {said} what they should be\n"
+    assert (line in str(report)) == bool(said)
+    assert "input 0 are" not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("count", "factors"),
+    [(3, [2.0, 2.0, 2.001]), (2, [2.0, 2.0]), (3, [2.0, 2.0, np.nan]), (3, [1e300, 2.0, np.inf])],
+)
+def test_no_common_factor_is_invented(count: int, factors: list[float]) -> None:
+    wrong = [Comparison(0, (k,), None, factors[k] * (k + 1.0), k + 1.0, 1e-6) for k in range(count)]
+    huge = Comparison(0, None, 0, 1e300, -1e300, 1e-6)
+    assert "times what" not in str(GradcheckReport(count, tuple(wrong)))
+    assert "times what" not in str(GradcheckReport(count + 1, (*wrong, huge)))
+    slightly = [Comparison(0, (k,), None, 1.0 + 2e-6, 1.0, 1e-6) for k in range(3)]
+    assert "times what" not in str(GradcheckReport(3, tuple(slightly)))
+
+
 def test_error_carries_the_report() -> None:
     with pytest.raises(GradcheckError) as caught:
         gradcheck(scaled_exp(2.0), np.zeros(12))
@@ -223,3 +253,37 @@ def test_same_seed_same_report() -> None:
         return [mismatch.numeric for mismatch in report.mismatches]
 
     assert values() == values()
+
+
+@pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"rtol": -1.0}, ValueError, "rtol must be 0 or more, got -1.0"),
+        ({"rtol": np.nan}, ValueError, "rtol must be 0 or more, got nan"),
+        ({"atol": "small"}, DTypeError, "atol must be a real number, got 'small'"),
+        ({"step": 0.0}, ValueError, "step must be greater than 0, got 0.0"),
+        ({"step": None}, DTypeError, "step must be a real number, got None"),
+        ({"max_elements": -1}, ValueError, "max_elements must be >= 0, got -1"),
+        ({"projections": 0}, ValueError, "projections must be >= 1, got 0"),
+        ({"projections": 2.0}, DTypeError, "projections must be an integer, got 2.0"),
+        ({"seed": -1}, ValueError, "seed must be >= 0, got -1"),
+    ],
+)
+def test_options_that_would_check_nothing_are_refused(
+    check: Any, options: dict[str, Any], error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        check(exp, np.ones(100), **options)
+
+
+def test_what_is_no_function_is_refused() -> None:
+    for check in (gradcheck, gradgradcheck):
+        with pytest.raises(DTypeError, match="f must be callable, got 3"):
+            check(3, np.ones(2))  # type: ignore[arg-type]
+        with pytest.raises(DTypeError, match="inputs must be a sequence, got None"):
+            check(exp, None)
+    with pytest.raises(DTypeError, match="reference must be callable, got 'exp'"):
+        gradcheck(exp, np.ones(2), reference="exp")  # type: ignore[arg-type]
+    with pytest.raises(DTypeError, match=r"order must be an integer, got 2\.5"):
+        gradgradcheck(exp, np.ones(2), order=2.5)  # type: ignore[arg-type]

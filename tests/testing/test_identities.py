@@ -180,6 +180,20 @@ def test_no_examples() -> None:
         check_identities(reference_implementation())
 
 
+def test_an_error_of_the_implementation_says_where_it_was_raised() -> None:
+    right = reference_implementation()
+
+    def forward(*arguments: Any) -> Any:
+        return right.forward(*arguments)[:2]
+
+    pair = replace(right, name="pair", forward=forward)
+    with pytest.raises(ValueError, match="expected 3, got 2") as caught:
+        check_identities(pair, batch_norm_example((5, 2)))
+    (note,) = caught.value.__notes__
+    assert "by 'pair' in " in note
+    assert "shape (5, 2); forward must return (y, mean, var)" in note
+
+
 def test_one_function_adds_an_identity() -> None:
     own: list[Identity] = []
 

@@ -36,7 +36,7 @@ from minigrad.testing.mutants import (
     scaled_gradient,
     survivors,
 )
-from tests.cases import ALL_CASES, FLOAT64_TOLERANCE, Case
+from tests.cases import ALL_CASES, FLOAT64_TOLERANCE, Case, normals
 from tests.optim.formulas import FORMULAS
 from tests.optim.test_updates import CASES as OPTIMIZER_CASES
 
@@ -140,10 +140,6 @@ def test_mutant_of_higher_order_is_killed(mutant: Mutant, record_property: Any) 
 
 
 # ------------------------------------------------------------------------------ other ops
-
-
-def normals(*shapes: tuple[int, ...]) -> Any:
-    return lambda rng: tuple(rng.normal(size=shape) for shape in shapes)
 
 
 SQUARE = [
@@ -379,5 +375,24 @@ def test_a_check_that_rejects_the_right_code_is_refused() -> None:
         raise AssertionError("never right")
 
     for mutants in (BATCH_NORM[:2], OPS[:2]):
-        with pytest.raises(AssertionError, match="never right"):
+        with pytest.raises(AssertionError, match="never right") as caught:
             survivors(rejects_all, mutants)
+        assert caught.value.__notes__ == [
+            "survivors: the check refuses the right code, before any mutant"
+        ]
+
+
+def test_a_check_with_other_arguments_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"one argument, a BatchNormImplementation.*applied=True"):
+        survivors(lambda: None, BATCH_NORM[:2])
+    with pytest.raises(TypeError, match=r"without arguments, while.*'implementation'"):
+        survivors(lambda implementation: None, OPS[:2])
+    with pytest.raises(TypeError, match=r"without arguments, while.*'implementation'"):
+        survivors(lambda implementation: None, BATCH_NORM[:2], applied=True)
+    with pytest.raises(ZeroDivisionError):  # the check's own, not of how it is called
+        survivors(lambda: 1 / 0, OPS[:2])
+
+
+def test_a_mutant_is_shown_without_its_code() -> None:
+    assert repr(OPS[0]).count("function") == repr(BATCH_NORM[0]).count("function") == 0
+    assert "zero dx" in repr(BATCH_NORM[0])

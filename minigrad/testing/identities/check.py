@@ -282,6 +282,7 @@ def check_identities(
     DTypeError
         If an argument is something else.
     """
+    __tracebackhide__ = True  # pytest: a failure is the report, not the code below
     if not examples:
         raise ValueError("check_identities needs at least one example; see batch_norm_example()")
     if not isinstance(implementation, BatchNormImplementation):
@@ -321,6 +322,13 @@ def check_identities(
                 previous = failures.get(check.name)
                 if previous is None or _excess(found) > _excess(previous):
                     failures[check.name] = found
+            except Exception as error:  # the implementation's own, or what it returns is no triple
+                error.add_note(
+                    f"check_identities: raised by {implementation.name!r} in {check.name}, on an "
+                    f"example of shape {example.x.shape}; forward must return (y, mean, var), "
+                    "backward (dx, dgamma, dbeta)"
+                )
+                raise
     report = IdentityReport(implementation.name, held, tuple(absent), tuple(failures.values()))
     if raise_exception and not report:
         raise IdentityError(report.failures, str(report))

@@ -8,7 +8,7 @@ To add one, write a function beside its like and decorate it with what is wrong.
 tests that every mutant must fail find it in the list.
 """
 
-from minigrad.testing.mutants import functions, ops
+from minigrad.testing.mutants import arrangement, functions, matrices, ops
 from minigrad.testing.mutants.batch_norm_forward import FORWARD
 from minigrad.testing.mutants.batch_norm_gradients import GRADIENTS
 from minigrad.testing.mutants.batch_norm_running import EVALUATION, RUNNING
@@ -26,7 +26,9 @@ __all__ = [
     "BatchNormMutant",
     "Mutant",
     "Patch",
+    "arrangement",
     "functions",
+    "matrices",
     "ops",
     "scaled_gradient",
     "survivors",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -69,7 +70,7 @@ class Mutant:
     name: str
     what: str
     part: str
-    patches: Callable[[], Sequence[Patch]]
+    patches: Callable[[], Sequence[Patch]] = field(repr=False)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -98,7 +99,7 @@ class BatchNormMutant(Mutant):
         `minigrad.kernels.types.BatchNormKernels` that are wrong.
     """
 
-    functions: Callable[[], Mapping[str, Callable[..., Any]]]
+    functions: Callable[[], Mapping[str, Callable[..., Any]]] = field(repr=False)
 
     @property
     def implementation(self) -> BatchNormImplementation:
@@ -143,7 +144,7 @@ def survivors(
     Raises
     ------
     DTypeError
-        If ``check`` cannot be called, or ``mutants`` are none.
+        If ``check`` cannot be called, or not so, or ``mutants`` are none.
     Exception
         What the check raises on the right code: it would kill every mutant for no reason.
 
@@ -167,10 +168,13 @@ def survivors(
         if not isinstance(mutant, Mutant):
             raise DTypeError(f"survivors: mutants must be Mutants, got {type(mutant).__name__}")
     by_argument = not applied and all(isinstance(m, BatchNormMutant) for m in mutants)
-    if by_argument:
-        check(reference_implementation())
-    else:
-        check()
+    right = (reference_implementation(),) if by_argument else ()
+    _check_call(check, right)
+    try:
+        check(*right)
+    except Exception as error:
+        error.add_note("survivors: the check refuses the right code, before any mutant")
+        raise
     alive = []
     for mutant in mutants:
         if isinstance(mutant, BatchNormMutant) and by_argument:
@@ -181,6 +185,24 @@ def survivors(
         if accepted:
             alive.append(mutant)
     return alive
+
+
+def _check_call(check: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Refuse a check that takes other arguments, which would look like one that fails."""
+    try:
+        signature = inspect.signature(check)
+    except ValueError:  # a function of C that does not tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        expected = (
+            "with one argument, a BatchNormImplementation, for mutants of BatchNorm alone; for a "
+            "check without arguments pass applied=True"
+            if arguments
+            else "without arguments, while each mutant is in the place of the right code"
+        )
+        raise DTypeError(f"survivors: the check is called {expected}; {error}") from None
 
 
 def _accepts(check: Callable[..., Any], *arguments: Any) -> bool:

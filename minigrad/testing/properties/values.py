@@ -45,7 +45,9 @@ def _value(case: OpCase, seed: int) -> None:
 
 
 def _no_numpy_function(case: OpCase) -> str:
-    if case.reference is None or case.reference not in NUMPY:
+    if case.reference is None:
+        return _no_reference(case)
+    if case.reference not in NUMPY:
         return "the reference is no NumPy function that takes Tensors"
     return "there are keyword arguments, which NumPy names differently" if case.kwargs else ""
 
