@@ -34,7 +34,7 @@ def identity(rule: Callable[[Any], tuple[Any, ...]]) -> type[Op]:
 def test_another_number_of_gradients(count: int) -> None:
     x = mg.ones(2, requires_grad=True)
     y = apply(identity(lambda dy: (dy,) * count), x)
-    with pytest.raises(AutogradError, match=f"must return 1 gradients.*got {count}"):
+    with pytest.raises(AutogradError, match=f"must return a tuple of 1 gradient, .*got {count}"):
         y.backward(mg.ones(2))
     assert x.grad is None
 
