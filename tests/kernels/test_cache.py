@@ -197,6 +197,12 @@ def test_notice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     notice.compiling("folder")
     assert capsys.readouterr().err == ""
 
+    monkeypatch.setattr(notice, "_given", False)
+    monkeypatch.setenv("MINIGRAD_QUIET", "0")
+    notice.compiling("folder")
+    line = "minigrad: compiling kernels for this CPU (once; later runs load them from folder)\n"
+    assert capsys.readouterr() == ("", line)
+
     told: list[str] = []
     assert notice.set_compile_notice(told.append) is notice._print
     monkeypatch.setattr(notice, "_given", False)

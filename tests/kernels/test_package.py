@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import _dispatcher
 
 from minigrad.errors import DeviceError, MinigradError
 from minigrad.kernels import dispatch, info, warmup
@@ -85,6 +86,27 @@ def test_blas_threads_follow() -> None:
             assert getter() == n
     finally:
         threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("library", [__file__, _dispatcher.__file__, None])
+def test_another_blas_is_left_alone(
+    library: str | None, monkeypatch: pytest.MonkeyPatch, restored_threads: None
+) -> None:
+    """What is no library, one that has no such function, and no library at all."""
+    found = [] if library is None else [Path(library)]
+    monkeypatch.setattr(threads, "_blas_libraries", lambda: iter(found))
+    monkeypatch.setattr(threads, "_blas_setter", threads._blas_setter.__wrapped__)
+    assert not threads.blas_threads_settable()
+    threads.set_num_threads(1)
+    assert threads.get_num_threads() == 1
+
+
+def test_threading_layer_before_it_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_initialised() -> str:
+        raise ValueError("Threading layer is not initialized.")
+
+    monkeypatch.setattr(threads.numba, "threading_layer", not_initialised)
+    assert threads.threading_layer() == "not started"
 
 
 def test_idle_workers_do_not_spin() -> None:
