@@ -15,7 +15,7 @@ import pytest
 from numba import _dispatcher
 
 from minigrad.errors import DeviceError, MinigradError
-from minigrad.kernels import dispatch, info, warmup
+from minigrad.kernels import dispatch, info, notice, warmup
 from minigrad.kernels.cpu import batch_norm, elementwise, jit, optimizer, threads
 
 
@@ -77,7 +77,7 @@ def test_blas_threads_follow() -> None:
     library = threads._blas_setter()
     assert library is not None
     name = library.__name__.replace("set_num", "get_num")
-    path = next(iter(threads._blas_libraries()))
+    path, *_ = threads._blas_libraries()
     getter = getattr(ctypes.CDLL(str(path)), name)
     before = threads.get_num_threads()
     try:
@@ -129,6 +129,24 @@ def test_info() -> None:
     }
     assert found["lanes"] * 32 == found["vector_bits"]
     assert found["jit"] is not jit.DISABLED
+
+
+def test_warmup_shows_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the kernels of one family is compiled, for both dtypes; others are ready."""
+    monkeypatch.setattr(jit, "DISABLED", False)
+    monkeypatch.setattr(warmup, "_batch_norm", lambda dtype: None)
+    monkeypatch.setattr(warmup, "_optimizer", lambda dtype: None)
+    monkeypatch.setattr(
+        warmup,
+        "_elementwise",
+        lambda dtype: notice.ready(notice.CompileRecord(dtype.__name__, "()", 1.0, False)),
+    )
+    seen: list[notice.CompileRecord] = []
+    records = warmup.warmup(seen.append)
+    assert [record.name for record in records] == ["float32", "float64"]
+    assert seen == records
+    notice.ready(records[0])
+    assert len(seen) == len(records) == 2  # it no longer listens
 
 
 def test_warmup_makes_every_kernel_ready() -> None:
