@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -171,3 +172,35 @@ def test_version_needs_neither_numba_nor_rich() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert result.stdout.splitlines() == [f"minigrad {mg.__version__}", "[]"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "minigrad: interrupted"),
+        (OSError("no space left on device"), 1, "minigrad: error: no space left on device"),
+    ],
+)
+def test_exit_codes(
+    error: BaseException,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(mg, "info", fails)
+    assert main(["info"]) == code
+    assert capsys.readouterr() == ("", message + "\n")
+
+
+def test_python_m_minigrad(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["minigrad", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("minigrad", run_name="__main__")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"minigrad {mg.__version__}\n"

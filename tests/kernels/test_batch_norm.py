@@ -136,6 +136,15 @@ def test_sharing_out_parts_gives_the_bits_of_sharing_out_groups(
         backward = cpu.backward_train(dy, x, forward.mean, forward.inv_std, gamma)
         frozen = cpu.backward_eval(dy, x, forward.mean, forward.var, gamma, eps=EPS)
         results.append([*forward, *backward, *frozen])
+        some = cpu.backward_eval(
+            dy, x, forward.mean, forward.var, gamma, eps=EPS, needs=(True, False, False)
+        )
+        np.testing.assert_array_equal(some.dx, frozen.dx, strict=True)
+        sums = cpu.backward_train(
+            dy, x, forward.mean, forward.inv_std, gamma, needs=(False, True, True)
+        )
+        np.testing.assert_array_equal(sums.dgamma, backward.dgamma, strict=True)
+        np.testing.assert_array_equal(sums.dbeta, backward.dbeta, strict=True)
     for by_group, by_part_too in zip(*results, strict=True):
         np.testing.assert_array_equal(by_group, by_part_too, strict=True)
 

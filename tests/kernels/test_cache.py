@@ -9,11 +9,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import FunctionType
 
 import llvmlite.binding
 import numba
 import numpy as np
 import pytest
+from numba.core.caching import IndexDataCacheFile
 
 from minigrad.kernels import notice
 from minigrad.kernels.cpu import batch_norm, cache, jit
@@ -229,6 +231,7 @@ def _ready(folder: str | None, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     previous = notice.set_compile_listener(records.append)
     try:
         kernel = numba.njit(_twice)
+        assert isinstance(_twice, FunctionType)
         kernel._cache = cache.cache_of(_twice, "serial")
         assert kernel(3.0) == 6.0
     finally:
@@ -261,7 +264,7 @@ def test_kernel_is_kept_repaired_and_does_without_a_folder(
         # The disk is full.
         machine_code.write_bytes(b"not machine code")
         with monkeypatch.context() as patch:
-            patch.setattr(cache.IndexDataCacheFile, "save", _no_space)
+            patch.setattr(IndexDataCacheFile, "save", _no_space)
             assert _ready(str(tmp_path), monkeypatch) == [False]
             assert machine_code.read_bytes() == b"not machine code"
     finally:

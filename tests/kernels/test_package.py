@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from numba import _dispatcher
@@ -105,7 +106,7 @@ def test_threading_layer_before_it_is_started(monkeypatch: pytest.MonkeyPatch) -
     def not_initialised() -> str:
         raise ValueError("Threading layer is not initialized.")
 
-    monkeypatch.setattr(threads.numba, "threading_layer", not_initialised)
+    monkeypatch.setattr(numba, "threading_layer", not_initialised)
     assert threads.threading_layer() == "not started"
 
 

@@ -223,3 +223,9 @@ def test_same_seed_same_report() -> None:
         return [mismatch.numeric for mismatch in report.mismatches]
 
     assert values() == values()
+
+
+def test_report_of_no_derivatives() -> None:
+    report = gradcheck(lambda x: x * 2.0, np.zeros((0, 3)))
+    assert report.checked == 0
+    assert "largest error" not in str(report)
