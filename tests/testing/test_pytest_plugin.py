@@ -125,7 +125,8 @@ def test_profile_is_chosen(
     assert profile_of(project, *arguments) == profile
 
 
-def test_examples_are_those_of_the_seed(project: pytest.Pytester) -> None:
+@pytest.mark.parametrize("profile", ["dev", "nightly"])
+def test_examples_are_those_of_the_seed(project: pytest.Pytester, profile: str) -> None:
     """Also where Hypothesis's database holds a failure of another seed."""
     project.makeconftest(
         CONFTEST
@@ -152,7 +153,8 @@ plugin.warmup = list  # no kernel is needed
     )
 
     def drawn(seed: int) -> str:
-        output = project.runpytest_subprocess("-s", f"--hypothesis-seed={seed}").outlines
+        options = (f"--minigrad-profile={profile}", f"--hypothesis-seed={seed}")
+        output = project.runpytest_subprocess("-s", *options).outlines
         (line,) = (line for line in output if line.startswith("drawn: "))
         return line
 
