@@ -283,7 +283,7 @@ def _propagate(
         if isinstance(gradient, np.generic):
             gradient = np.asarray(gradient)
         if gradient.shape != edge.shape:
-            if not op.broadcasts:
+            if not (op.broadcasts and _broadcasts(edge.shape, gradient.shape)):
                 raise ShapeError(
                     f"{op.__name__}.backward: the gradient of input {index} must have shape "
                     f"{edge.shape}, got {gradient.shape}"
@@ -337,8 +337,19 @@ def _add(
         owned.add(id(total))
 
 
+def _broadcasts(shape: Shape, wider: Shape) -> bool:
+    """Tell whether an array of ``shape`` broadcasts to exactly the other shape."""
+    lead = len(wider) - len(shape)
+    return lead >= 0 and all(
+        size in (1, full) for size, full in zip(shape, wider[lead:], strict=True)
+    )
+
+
 def unbroadcast(gradient: Any, shape: Shape) -> Any:
-    """Sum ``gradient``, an array or Tensor, back to the shape that was broadcast to its own."""
+    """Sum ``gradient``, an array or Tensor, back to the shape that was broadcast to its own.
+
+    The shapes differ.
+    """
     lead = gradient.ndim - len(shape)
     axes = (
         *range(lead),
@@ -348,8 +359,7 @@ def unbroadcast(gradient: Any, shape: Shape) -> Any:
             if size == 1 and gradient.shape[lead + axis] != 1
         ),
     )
-    if axes:
-        gradient = np.sum(gradient, axis=axes, keepdims=True)
+    gradient = np.sum(gradient, axis=axes, keepdims=True)
     return np.reshape(gradient, shape) if lead else gradient
 
 

@@ -105,3 +105,11 @@ def test_devices() -> None:
         mg.zeros(1, device="cuda")
     with pytest.raises(DeviceError, match="got 'tpu'"):
         mg.ones(1, device="tpu")
+
+
+def test_random_dtypes_must_hold_what_is_drawn() -> None:
+    with pytest.raises(DTypeError, match="rand: expected a floating dtype, got int64"):
+        mg.rand(3, dtype=np.int64)
+    with pytest.raises(ValueError, match="dtype uint8 does not hold all from 0 to 256"):
+        mg.randint(0, 257, (3,), dtype=np.uint8)
+    assert mg.randint(255, 256, (3,), dtype=np.uint8).tolist() == [255] * 3

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.errors import DTypeError, ShapeError
 from minigrad.methods import TensorMethods
 from minigrad.tensor import Tensor
 
@@ -179,3 +180,20 @@ def test_documented_in_one_line() -> None:
         if name[0] != "_":
             verb = "(Write|Add|Replace|Set)" if name[-1] == "_" else "Return"
             assert re.fullmatch(rf"{verb} .*\.", method.__doc__ or ""), name
+
+
+def test_numpy_names_of_what_has_another_name_in_pytorch() -> None:
+    x = mg.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    assert np.cumprod(x).tolist() == [1.0, 2.0, 6.0, 24.0, 120.0, 720.0]  # of all, flattened
+    assert np.cumprod(x, 0).tolist() == [[1.0, 2.0, 3.0], [4.0, 10.0, 18.0]]
+    first, second = np.array_split(x, 2, axis=1)
+    assert first.tolist() == [[1.0, 2.0], [4.0, 5.0]]
+    assert second.tolist() == [[3.0], [6.0]]
+    wide, tall = np.broadcast_arrays(mg.ones(2, 1), mg.zeros(3))
+    assert wide.tolist() == [[1.0] * 3] * 2
+    assert tall.tolist() == [[0.0] * 3] * 2
+    with pytest.raises(DTypeError, match="does not take copy=False"):
+        np.nan_to_num(x, copy=False)
+    take_along_axis: Any = np.take_along_axis
+    with pytest.raises(ShapeError, match=r"\(2, 3\) and \(3, 1\) do not broadcast but for axis 1"):
+        take_along_axis(x, mg.tensor([[0], [1], [2]]), 1)

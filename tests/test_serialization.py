@@ -185,3 +185,8 @@ def test_a_newer_format(tmp_path: Path) -> None:
     np.savez(path, __minigrad__=np.frombuffer(header.encode(), np.uint8))
     with pytest.raises(CheckpointError, match=f"format version {FORMAT_VERSION + 1}.*newer"):
         load(path)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="is a folder: expected a file in it"):
+        load(tmp_path)

@@ -650,3 +650,36 @@ def test_a_boolean_is_no_axis() -> None:
     """``x.var(False)`` is unbiased=False in PyTorch: it must not become axis 0."""
     with pytest.raises(DTypeError, match=r"var: dim must be an integer .* got bool"):
         mg.ones(2, 3).var(False)
+
+
+def test_numpy_imports_what_is_exported() -> None:
+    x = mg.arange(3.0)
+    array = np.from_dlpack(x)
+    assert array.tolist() == [0.0, 1.0, 2.0]
+    assert np.shares_memory(array, x.array)
+    assert x.__dlpack_device__() == (1, 0)  # CPU
+
+
+def test_device_as_text_and_key() -> None:
+    assert str(Device("cpu")) == "cpu"
+    devices: dict[Any, int] = {Device("cpu"): 1}
+    assert devices["cpu"] == 1  # a text equals its device
+
+
+def test_reflected_operators_on_what_is_no_array() -> None:
+    matrix = mg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert ([[0.0, 1.0]] @ matrix).tolist() == [[3.0, 4.0]]
+    bits = mg.tensor([4, 6, 3])
+    assert (6 & bits).tolist() == [4, 6, 2]
+    assert (1 | bits).tolist() == [5, 7, 3]
+    assert (5 ^ bits).tolist() == [1, 3, 6]
+
+
+def test_mode_that_a_block_has_used_decorates_without_switching() -> None:
+    mode = mg.set_grad_enabled(False)
+    with mode:
+        pass
+    within = mode(mg.is_grad_enabled)
+    assert mg.is_grad_enabled()
+    assert not within()
+    assert mg.is_grad_enabled()

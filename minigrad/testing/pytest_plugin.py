@@ -45,7 +45,10 @@ class Profile(NamedTuple):
 
     max_examples: int
     derandomize: bool
-    """The same examples at every run; otherwise each run looks for new counterexamples."""
+    """The same examples at every run; otherwise each run looks for new counterexamples.
+
+    A seed, the option ``--hypothesis-seed``, asks for the examples of that seed instead.
+    """
 
 
 PROFILES = {
@@ -110,6 +113,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"{ENVIRONMENT_VARIABLE} must be one of {', '.join(PROFILES)}, got {name!r}"
         )
+    if config.getoption("--hypothesis-seed", default=None) is not None:
+        # Hypothesis does not look at the seed while examples are derandomised. Without a database,
+        # they are those of the seed alone.
+        profile = settings.get_profile(name)
+        name = f"{name}-seeded"
+        settings.register_profile(name, profile, derandomize=False, database=None)
     settings.load_profile(name)
 
 

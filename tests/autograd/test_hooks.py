@@ -251,3 +251,14 @@ def test_post_accumulate_hook_can_take_an_optimizer_step() -> None:
 def test_post_accumulate_hook_is_for_leaves(tensor: Tensor) -> None:
     with pytest.raises(AutogradError, match="expected a leaf that requires a gradient"):
         tensor.register_post_accumulate_grad_hook(lambda leaf: None)
+
+
+def test_retained_gradient_of_a_result_that_is_gone() -> None:
+    x = mg.tensor(1.0, requires_grad=True)
+    y = x * 2.0
+    y.retain_grad()
+    z = y * 3.0
+    del y
+    z.backward()
+    assert x.grad is not None
+    assert x.grad.item() == 6.0

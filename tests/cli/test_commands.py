@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import train
+from minigrad import cli, train
 from minigrad.cli import main
 from minigrad.data import load_digits
-from minigrad.kernels.notice import CompileRecord
+from minigrad.kernels.notice import CompileRecord, set_compile_notice
+from minigrad.train.progress import ProgressBar
 from tests.cli.test_train import refused
 
 
@@ -171,3 +173,62 @@ def test_version_needs_neither_numba_nor_rich() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert result.stdout.splitlines() == [f"minigrad {mg.__version__}", "[]"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "minigrad: interrupted"),
+        (OSError("no space left on device"), 1, "minigrad: error: no space left on device"),
+    ],
+)
+def test_exit_codes(
+    error: BaseException,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(mg, "info", fails)
+    assert main(["info"]) == code
+    assert capsys.readouterr() == ("", message + "\n")
+
+
+def test_python_m_minigrad(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["minigrad", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("minigrad", run_name="__main__")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"minigrad {mg.__version__}\n"
+
+
+def test_interrupted_before_anything_was_saved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli._interrupted(tmp_path) == 130
+    assert capsys.readouterr().err == "minigrad: interrupted before anything was saved\n"
+
+
+def test_a_terminal_gets_a_bar_and_other_files_get_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for terminal, kind in ((True, ProgressBar), (False, train.EpochLines)):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda answer=terminal: answer)
+        with cli._progress(quiet=False) as callbacks:
+            assert [type(callback) for callback in callbacks] == [kind]
+            write = set_compile_notice(None)
+            assert write is not None
+            write("compiling [1] kernels")  # brackets are no markup
+        assert capsys.readouterr() == ("", "compiling [1] kernels\n")
+
+
+def test_rate_must_be_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "digits", "--lr", "fast"])
+    assert caught.value.code == 2
+    assert "argument --lr: expected a number > 0, got 'fast'" in capsys.readouterr().err

@@ -35,18 +35,28 @@ def png(pixels: Array, *, header: bytes = bytes((8, 0, 0, 0, 0))) -> bytes:
         for y in range(height)
     )
 
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        body = kind + content
-        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-
     packed = zlib.compress(rows)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", struct.pack(">II", width, height) + header)
-        + chunk(b"IDAT", packed[:7])
-        + chunk(b"IDAT", packed[7:])
-        + chunk(b"IEND", b"")
+    return png_of(
+        (b"IHDR", struct.pack(">II", width, height) + header),
+        (b"IDAT", packed[:7]),
+        (b"IDAT", packed[7:]),
+        (b"IEND", b""),
     )
+
+
+def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
+    """Write a PNG file with these chunks, right or wrong."""
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+
+
+def header_of(width: int, height: int) -> tuple[bytes, bytes]:
+    return b"IHDR", struct.pack(">II", width, height) + bytes((8, 0, 0, 0, 0))
 
 
 def short(value: object) -> str | None:
@@ -105,6 +115,23 @@ def broken_checksum() -> bytes:
         ("a.png", broken_checksum(), "checksum"),
         ("a.png", png(PIXELS, header=bytes((8, 2, 0, 0, 0))), "8-bit grey.*colour type 2"),
         ("a.png", png(PIXELS, header=bytes((8, 0, 0, 0, 1))), "interlacing 1"),
+        ("a.png", png_of((b"IEND", b"")), "must start with its header"),
+        ("a.png", png_of((b"IHDR", b"short")), "must start with its header"),
+        ("a.png", png_of(), "must start with its header"),
+        ("a.png", png_of(header_of(0, 3)), "expected 1 to [0-9]+ pixels, got 0 x 3"),
+        ("a.png", png_of(header_of(1 << 16, 1 << 16)), "pixels, got 65536 x 65536"),
+        ("a.png", png_of(header_of(1, 1), (b"IDAT", b"junk")), "the PNG file is damaged: "),
+        (
+            "a.png",
+            png_of(header_of(2, 1), (b"IDAT", zlib.compress(b"\0\1"))),
+            "truncated: 2 of 3 bytes of pixels",
+        ),
+        (
+            "a.png",
+            png_of(header_of(1, 1), (b"IDAT", zlib.compress(b"\5\1"))),
+            "there is no filter 5",
+        ),
+        ("a.png", png(PIXELS)[:25], "the PNG file is truncated"),
         ("a.pgm", b"P6 5 6 255\n", "expected a PGM file"),
         ("a.pgm", b"P5 5 6 255\nabc", "truncated: expected 30 pixels, got 3"),
         ("a.pgm", b"P5 5 6 0\n", "maximum of a PGM file"),

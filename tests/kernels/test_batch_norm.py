@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.kernels.cpu import batch_norm as cpu
-from minigrad.kernels.cpu import batch_norm_blocks, batch_norm_parts, simd
+from minigrad.kernels.cpu import batch_norm_blocks, batch_norm_launch, batch_norm_parts, simd
 from minigrad.kernels.reference import batch_norm as reference
 from minigrad.kernels.types import BatchNormKernels, Needs
 from minigrad.typing import Array
@@ -120,6 +120,35 @@ def test_any_memory_order(
     _compare(_draw(rng, shape, dtype), LAYOUTS[layout])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(3, 5, 7), (300, 2, 64), (1, 2, 33000)], ids=str)
+def test_sharing_out_parts_gives_the_bits_of_sharing_out_groups(
+    shape: tuple[int, ...], dtype: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of them is done depends on the number of threads, and no result may."""
+    arrays = _draw(rng, shape, dtype)
+    x, dy, gamma, beta = (arrays[name] for name in ("x", "dy", "gamma", "beta"))
+    results = []
+    for by_part in (False, True):
+        monkeypatch.setattr(batch_norm_launch, "_by_part", lambda *_, answer=by_part: answer)
+        _compare(arrays, np.ascontiguousarray)
+        forward = cpu.forward_train(x, gamma, beta, eps=EPS)
+        backward = cpu.backward_train(dy, x, forward.mean, forward.inv_std, gamma)
+        frozen = cpu.backward_eval(dy, x, forward.mean, forward.var, gamma, eps=EPS)
+        results.append([*forward, *backward, *frozen])
+        some = cpu.backward_eval(
+            dy, x, forward.mean, forward.var, gamma, eps=EPS, needs=(True, False, False)
+        )
+        np.testing.assert_array_equal(some.dx, frozen.dx, strict=True)
+        sums = cpu.backward_train(
+            dy, x, forward.mean, forward.inv_std, gamma, needs=(False, True, True)
+        )
+        np.testing.assert_array_equal(sums.dgamma, backward.dgamma, strict=True)
+        np.testing.assert_array_equal(sums.dbeta, backward.dbeta, strict=True)
+    for by_group, by_part_too in zip(*results, strict=True):
+        np.testing.assert_array_equal(by_group, by_part_too, strict=True)
+
+
 @pytest.mark.parametrize("layout", WITHOUT_GAPS)
 @pytest.mark.parametrize("large", [False, True])
 def test_results_have_the_memory_order_of_x(
@@ -211,6 +240,8 @@ def test_broadcast_upstream(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (4, 3, 0), (2, 0, 4), (0, 0)], ids=str)
 def test_empty_batch(module: Any, dtype: Any, shape: tuple[int, ...]) -> None:
     x = np.empty(shape, dtype)
+    for values in module.statistics(x):
+        np.testing.assert_array_equal(values, np.zeros(shape[1]), strict=True)
     result = module.forward_train(x, None, None, eps=EPS)
     assert result.y.shape == shape
     for values in result[1:]:

@@ -9,11 +9,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import FunctionType
 
 import llvmlite.binding
 import numba
 import numpy as np
 import pytest
+from numba.core.caching import IndexDataCacheFile
 
 from minigrad.kernels import notice
 from minigrad.kernels.cpu import batch_norm, cache, jit
@@ -197,6 +199,12 @@ def test_notice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     notice.compiling("folder")
     assert capsys.readouterr().err == ""
 
+    monkeypatch.setattr(notice, "_given", False)
+    monkeypatch.setenv("MINIGRAD_QUIET", "0")
+    notice.compiling("folder")
+    line = "minigrad: compiling kernels for this CPU (once; later runs load them from folder)\n"
+    assert capsys.readouterr() == ("", line)
+
     told: list[str] = []
     assert notice.set_compile_notice(told.append) is notice._print
     monkeypatch.setattr(notice, "_given", False)
@@ -210,3 +218,70 @@ def test_notice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     notice.compiling(None)
     assert len(told) == 1
     assert capsys.readouterr() == ("", "")
+
+
+def _twice(x: float) -> float:
+    return 2.0 * x
+
+
+def _ready(folder: str | None, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Make a kernel and run it; return, if it was told of, whether it came from the cache."""
+    monkeypatch.setattr(cache, "cache_folder", lambda: folder)
+    records: list[notice.CompileRecord] = []
+    previous = notice.set_compile_listener(records.append)
+    try:
+        kernel = numba.njit(_twice)
+        assert isinstance(_twice, FunctionType)
+        kernel._cache = cache.cache_of(_twice, "serial")
+        assert kernel(3.0) == 6.0
+    finally:
+        notice.set_compile_listener(previous)
+    for record in records:
+        assert record.name == "test_cache._twice (serial)"
+        assert record.signature == "(float64,)"
+        assert record.seconds > 0.0
+    return [record.from_cache for record in records]
+
+
+@needs_jit
+def test_kernel_is_kept_repaired_and_does_without_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    previous = notice.set_compile_notice(told.append)
+    try:
+        for folder, from_cache in ((str(tmp_path), False), (str(tmp_path), True), (None, False)):
+            monkeypatch.setattr(notice, "_given", False)
+            assert _ready(folder, monkeypatch) == [from_cache]
+            assert len(told) == (not from_cache)
+            told.clear()
+
+        (machine_code,) = tmp_path.glob("*.nbc")
+        machine_code.write_bytes(b"not machine code")
+        assert _ready(str(tmp_path), monkeypatch) == [False]
+        assert _ready(str(tmp_path), monkeypatch) == [True]
+
+        # The disk is full.
+        machine_code.write_bytes(b"not machine code")
+        with monkeypatch.context() as patch:
+            patch.setattr(IndexDataCacheFile, "save", _no_space)
+            assert _ready(str(tmp_path), monkeypatch) == [False]
+            assert machine_code.read_bytes() == b"not machine code"
+    finally:
+        notice.set_compile_notice(previous)
+
+
+def _no_space(*arguments: object) -> None:
+    raise OSError("no space left on device")
+
+
+def test_nobody_has_to_listen() -> None:
+    previous = notice.set_compile_listener(None)
+    try:
+        notice.ready(notice.CompileRecord("name", "(float64,)", 1.0, False))
+    finally:
+        notice.set_compile_listener(previous)
+
+
+def test_pruning_does_no_harm_where_it_may_not(tmp_path: Path) -> None:
+    cache._prune(tmp_path / "removed by another process", "kernels-0123456789abcdef")

@@ -187,6 +187,32 @@ def test_threads() -> None:
     assert 0 < _kept() <= 4 * 2 * (70_000 * 4 + 4096)
 
 
+def test_memory_is_let_go_where_the_pool_is_busy() -> None:
+    """The garbage collector may end a loan in the thread that holds the lock: no waiting."""
+    x = memory.empty(LARGE, FLOAT32)
+    with memory._pool._lock:
+        del x
+    assert _kept() == 0
+    memory.empty(LARGE, FLOAT32)
+    assert _kept() > 0
+
+
+def test_nothing_is_kept_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = memory.empty(LARGE, FLOAT32)
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+    del x
+    assert _kept() == 0
+
+
+def test_a_forked_process_has_a_lock_of_its_own() -> None:
+    pool = memory._Pool(limit=1 << 30)
+    pool._lock.acquire()  # by a thread that the child does not have
+    pool.renew_lock()
+    assert not pool._lock.locked()
+    pool.take_back(pool.take(memory.MIN_POOLED_BYTES))
+    assert pool.free_bytes == memory.MIN_POOLED_BYTES
+
+
 _AT_EXIT = """
 import os, sys
 import numpy as np

@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
+from numba import _dispatcher
 
 from minigrad.errors import DeviceError, MinigradError
-from minigrad.kernels import dispatch, info, warmup
+from minigrad.kernels import dispatch, info, notice, warmup
 from minigrad.kernels.cpu import batch_norm, elementwise, jit, optimizer, threads
 
 
@@ -76,7 +78,7 @@ def test_blas_threads_follow() -> None:
     library = threads._blas_setter()
     assert library is not None
     name = library.__name__.replace("set_num", "get_num")
-    path = next(iter(threads._blas_libraries()))
+    path, *_ = threads._blas_libraries()
     getter = getattr(ctypes.CDLL(str(path)), name)
     before = threads.get_num_threads()
     try:
@@ -85,6 +87,27 @@ def test_blas_threads_follow() -> None:
             assert getter() == n
     finally:
         threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("library", [__file__, _dispatcher.__file__, None])
+def test_another_blas_is_left_alone(
+    library: str | None, monkeypatch: pytest.MonkeyPatch, restored_threads: None
+) -> None:
+    """What is no library, one that has no such function, and no library at all."""
+    found = [] if library is None else [Path(library)]
+    monkeypatch.setattr(threads, "_blas_libraries", lambda: iter(found))
+    monkeypatch.setattr(threads, "_blas_setter", threads._blas_setter.__wrapped__)
+    assert not threads.blas_threads_settable()
+    threads.set_num_threads(1)
+    assert threads.get_num_threads() == 1
+
+
+def test_threading_layer_before_it_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_initialised() -> str:
+        raise ValueError("Threading layer is not initialized.")
+
+    monkeypatch.setattr(numba, "threading_layer", not_initialised)
+    assert threads.threading_layer() == "not started"
 
 
 def test_idle_workers_do_not_spin() -> None:
@@ -107,6 +130,24 @@ def test_info() -> None:
     }
     assert found["lanes"] * 32 == found["vector_bits"]
     assert found["jit"] is not jit.DISABLED
+
+
+def test_warmup_shows_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the kernels of one family is compiled, for both dtypes; others are ready."""
+    monkeypatch.setattr(jit, "DISABLED", False)
+    monkeypatch.setattr(warmup, "_batch_norm", lambda dtype: None)
+    monkeypatch.setattr(warmup, "_optimizer", lambda dtype: None)
+    monkeypatch.setattr(
+        warmup,
+        "_elementwise",
+        lambda dtype: notice.ready(notice.CompileRecord(dtype.__name__, "()", 1.0, False)),
+    )
+    seen: list[notice.CompileRecord] = []
+    records = warmup.warmup(seen.append)
+    assert [record.name for record in records] == ["float32", "float64"]
+    assert seen == records
+    notice.ready(records[0])
+    assert len(seen) == len(records) == 2  # it no longer listens
 
 
 def test_warmup_makes_every_kernel_ready() -> None:

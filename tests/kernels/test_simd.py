@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minigrad.kernels.cpu import simd_numpy
 from minigrad.kernels.cpu.jit import helper
 from minigrad.kernels.cpu.simd import (
     LANES,
@@ -194,6 +195,22 @@ def test_splat(dtype: Any) -> None:
     out = np.empty(LANES, dtype)
     _fill(out, 0.1)
     np.testing.assert_array_equal(out, dtype(0.1))
+
+
+def test_stand_ins_refuse_what_machine_code_must_not_do() -> None:
+    memory = np.zeros(4 * LANES + 16, np.float32)
+    start = -memory.ctypes.data % 64 // memory.itemsize
+    aligned = memory[start : start + 2 * LANES + 1]
+    lanes = np.ones(LANES, np.float32)
+    with pytest.raises(IndexError, match=f"{LANES} elements at {LANES + 2} of an array of"):
+        simd_numpy.load(aligned, LANES + 2)
+    with pytest.raises(IndexError, match="2 elements at -1 of an array of"):
+        simd_numpy.store_head(aligned, -1, lanes, 2)
+    with pytest.raises(ValueError, match="element 1 is not aligned"):
+        simd_numpy.stream(aligned, 1, lanes)
+    assert not memory.any()
+    simd_numpy.stream(aligned, 0, lanes)
+    assert memory.sum() == LANES
 
 
 def test_width() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import nn
+from minigrad import models, nn
 from minigrad.errors import FormatError
 from minigrad.models import MLP, build
 from minigrad.models.mlp import ACTIVATIONS
@@ -82,3 +84,12 @@ def test_build_by_name() -> None:
 def test_build_refuses(architecture: Any, message: str) -> None:
     with pytest.raises(FormatError, match=message):
         build(architecture)
+
+
+def test_second_copy_is_refused() -> None:
+    path = Path(models.__file__)
+    spec = importlib.util.spec_from_file_location("models", path)
+    assert spec is not None
+    assert spec.loader is not None
+    with pytest.raises(ImportError, match="imported as 'models'"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))

@@ -80,3 +80,10 @@ def test_embedding_counts_padding_from_the_end() -> None:
     assert weight.grad.tolist() == [[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]]
     with pytest.raises(IndexError, match="padding_idx -4"):
         F.embedding(mg.tensor([0]), weight, -4)
+
+
+def test_pad_has_the_arguments_of_pytorch() -> None:
+    x = mg.arange(6.0).reshape(2, 3)
+    padded = F.pad(x, (1, 2), value=7.0)
+    assert padded.tolist() == [[7.0, 0.0, 1.0, 2.0, 7.0, 7.0], [7.0, 3.0, 4.0, 5.0, 7.0, 7.0]]
+    assert F.pad(x, (0, 1), "circular").tolist() == [[0.0, 1.0, 2.0, 0.0], [3.0, 4.0, 5.0, 3.0]]

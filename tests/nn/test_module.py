@@ -328,3 +328,30 @@ def test_a_parameter_shares_its_data_but_not_its_history() -> None:
         nn.Parameter(np.arange(3))
     result = parameter + 1
     assert type(result) is mg.Tensor
+
+
+def test_hooks_that_return_none_change_nothing() -> None:
+    layer = nn.Linear(2, 2)
+    x = mg.ones(1, 2)
+    expected = layer(x).tolist()
+    seen: list[Any] = []
+    layer.register_forward_pre_hook(lambda module, args: seen.append(args))
+    layer.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append((args, kwargs)), with_kwargs=True
+    )
+    assert layer(x).tolist() == expected
+    assert seen[0][0] is x
+    assert seen[1] == ((x,), {})
+
+
+def test_to_a_device_alone() -> None:
+    layer = nn.Linear(2, 2)
+    assert layer.to(device="cpu") is layer
+    assert layer.weight.dtype == np.float32
+    with pytest.raises(DeviceError, match="got 'cuda'"):
+        layer.to(device="cuda")
+
+
+def test_extra_state_must_be_taken_back() -> None:
+    with pytest.raises(NotImplementedError, match=r"Linear defines get_extra_state\(\) with"):
+        nn.Linear(2, 2).set_extra_state(3)

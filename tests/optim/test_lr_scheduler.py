@@ -320,3 +320,43 @@ def test_wrong_state_changes_nothing(state: Any) -> None:
         with pytest.raises(FormatError, match="expected the state_dict of"):
             schedule.load_state_dict(foreign)
         assert schedule.state_dict() == before
+
+
+def test_one_cycle_in_straight_lines() -> None:
+    optimizer = _optimizer()
+    schedule = lr_scheduler.OneCycleLR(
+        optimizer,
+        0.8,
+        total_steps=11,
+        pct_start=4 / 11,
+        anneal_strategy="linear",
+        div_factor=8.0,
+        final_div_factor=10.0,
+    )
+    rates = []
+    for _ in range(11):
+        rates += schedule.get_last_lr()
+        schedule.step()
+    expected = np.interp(range(11), [0, 3, 10], [0.1, 0.8, 0.01])
+    np.testing.assert_allclose(rates, expected, rtol=TOLERANCE)
+
+
+def test_schedule_must_have_a_formula() -> None:
+    with pytest.raises(NotImplementedError, match="LRScheduler must define get_lr"):
+        lr_scheduler.LRScheduler(_optimizer())
+
+
+def test_state_of_other_numbers_is_refused() -> None:
+    optimizer = _optimizer()
+    part = lr_scheduler.ExponentialLR(optimizer, 0.9)
+    state = part.state_dict()
+    state["_last_lr"] = [0.1, 0.2]
+    with pytest.raises(FormatError, match="schedules 1 groups, the loaded state_dict 2"):
+        part.load_state_dict(state)
+    sequence = lr_scheduler.SequentialLR(optimizer, [part], [])
+    state = sequence.state_dict()
+    state["_schedulers"] = state["_schedulers"] * 2
+    before = sequence.state_dict()
+    with pytest.raises(FormatError, match="has 1 schedules, the loaded state_dict 2"):
+        sequence.load_state_dict(state)
+    assert sequence.state_dict() == before

@@ -294,3 +294,23 @@ def test_wrong_state_changes_nothing(case: int) -> None:
     with pytest.raises(error, match=message):
         optimizer.load_state_dict(state)
     assert (repr(optimizer), repr(optimizer.state_dict())) == before
+
+
+def test_pytorchs_state_without_momentum_is_loaded() -> None:
+    """There, `momentum_buffer` is None."""
+    optimizer = SGD(_params(), lr=0.1)
+    state = optimizer.state_dict()
+    state["state"] = {0: {"momentum_buffer": None}}
+    optimizer.load_state_dict(state)
+    assert optimizer.state_dict()["state"] == {}
+
+
+def test_optimizer_must_have_a_rule() -> None:
+    class Idle(Optimizer):
+        pass
+
+    optimizer = Idle(_params(), {})
+    for param in optimizer.param_groups[0]["params"]:
+        param.grad = param.detach()
+    with pytest.raises(NotImplementedError, match="Idle must define _update"):
+        optimizer.step()

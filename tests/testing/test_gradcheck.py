@@ -287,3 +287,9 @@ def test_what_is_no_function_is_refused() -> None:
         gradcheck(exp, np.ones(2), reference="exp")  # type: ignore[arg-type]
     with pytest.raises(DTypeError, match=r"order must be an integer, got 2\.5"):
         gradgradcheck(exp, np.ones(2), order=2.5)  # type: ignore[arg-type]
+
+
+def test_report_of_no_derivatives() -> None:
+    report = gradcheck(lambda x: x * 2.0, np.zeros((0, 3)))
+    assert report.checked == 0
+    assert "largest error" not in str(report)

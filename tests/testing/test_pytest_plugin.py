@@ -109,6 +109,7 @@ def test_profiles_are_the_documented_ones() -> None:
         ({"CI": "true", "MINIGRAD_PROFILE": "minigrad-nightly"}, [], "1000 False None"),
         ({"MINIGRAD_PROFILE": "nightly"}, ["--minigrad-profile=ci"], "100 True None"),
         ({"CI": "true"}, ["--hypothesis-profile=minigrad-dev"], "20 True None"),
+        ({"CI": "true", "MINIGRAD_PROFILE": "dev"}, ["--hypothesis-seed=0"], "20 False None"),
     ],
 )
 def test_profile_is_chosen(
@@ -122,6 +123,44 @@ def test_profile_is_chosen(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert profile_of(project, *arguments) == profile
+
+
+@pytest.mark.parametrize("profile", ["dev", "nightly"])
+def test_examples_are_those_of_the_seed(project: pytest.Pytester, profile: str) -> None:
+    """Also where Hypothesis's database holds a failure of another seed."""
+    project.makeconftest(
+        CONFTEST
+        + """
+import minigrad.testing.pytest_plugin as plugin
+
+plugin.warmup = list  # no kernel is needed
+"""
+    )
+    project.makepyfile(
+        """
+        from hypothesis import given, strategies as st
+
+        drawn = []
+
+        @given(st.integers())
+        def test_drawn(n):
+            drawn.append(n)
+            assert abs(n) < 1000
+
+        def test_print():
+            print(f"\\ndrawn: {drawn}")
+        """
+    )
+
+    def drawn(seed: int) -> str:
+        options = (f"--minigrad-profile={profile}", f"--hypothesis-seed={seed}")
+        output = project.runpytest_subprocess("-s", *options).outlines
+        (line,) = (line for line in output if line.startswith("drawn: "))
+        return line
+
+    first = drawn(1)
+    assert drawn(2) != first
+    assert drawn(1) == first
 
 
 def test_unknown_profile_is_refused(

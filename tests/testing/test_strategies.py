@@ -289,3 +289,15 @@ def test_other_activations_are_drawn_if_asked_for() -> None:
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"expected activations among .*, got \['Softsign'\]"):
         simplest(mgst.networks(activations=["Softsign"]))
+
+
+@given(mgst.axes(3, min_size=2))
+def test_axes_of_two_or_more_are_tuples(axes: Any) -> None:
+    assert isinstance(axes, tuple)
+    assert 2 <= len({axis % 3 for axis in axes}) == len(axes)
+
+
+def test_kinks_outside_the_range_take_no_values() -> None:
+    values = mgst.spread_values((5,), np.random.default_rng(0), kinks=[-99.0, 99.0])
+    assert len(set(values.tolist())) == 5
+    assert np.abs(values).max() < 99.0

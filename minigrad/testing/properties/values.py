@@ -56,8 +56,7 @@ def _protocol(case: OpCase, seed: int) -> None:
     """Check that NumPy's function on Tensors means what it means on arrays."""
     inputs = case.draw(seed)
     expected = case.expected(inputs)
-    if case.reference is None:
-        return
+    assert case.reference is not None  # noqa: S101 - `expected` has called it
     output = first_tensor(case.reference(*leaves(inputs, case.wanted(inputs))))
     require(
         output.requires_grad == case.differentiable,
