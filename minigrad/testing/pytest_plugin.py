@@ -114,11 +114,10 @@ def pytest_configure(config: pytest.Config) -> None:
             f"{ENVIRONMENT_VARIABLE} must be one of {', '.join(PROFILES)}, got {name!r}"
         )
     if config.getoption("--hypothesis-seed", default=None) is not None:
-        # Hypothesis does not look at the seed while examples are derandomised. Without a database,
-        # they are those of the seed alone.
+        # Hypothesis does not look at the seed while examples are derandomised.
         profile = settings.get_profile(name)
         name = f"{name}-seeded"
-        settings.register_profile(name, profile, derandomize=False, database=None)
+        settings.register_profile(name, profile, derandomize=False)
     settings.load_profile(name)
 
 

@@ -127,7 +127,7 @@ def test_profile_is_chosen(
 
 @pytest.mark.parametrize("profile", ["dev", "nightly"])
 def test_examples_are_those_of_the_seed(project: pytest.Pytester, profile: str) -> None:
-    """Also where Hypothesis's database holds a failure of another seed."""
+    """Not those of a derandomised profile, nor failures that were found with another seed."""
     project.makeconftest(
         CONFTEST
         + """
