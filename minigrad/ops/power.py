@@ -68,6 +68,25 @@ class PowScalar(Op):
         return (dy * (exponent * apply(PowScalar, x, exponent=exponent - 1)),)
 
 
+class PowOfNumber(Op):
+    """``base ** x`` for a Python number above 0: dx = dy * y * log(base).
+
+    The logarithm is that of the number, not of what is left of it in float32: next to 1 that has
+    lost most of its digits.
+    """
+
+    saves = ("y",)
+    fresh = True
+
+    @staticmethod
+    def forward(ctx: Node | None, x: Array, *, base: float) -> Array:
+        return np.power(base, x)
+
+    @staticmethod
+    def backward(ctx: Node, dy: Any, y: Any, *, base: float) -> tuple[Any]:
+        return (dy * (y * math.log(base)),)
+
+
 @public
 @implements(np.power)
 def pow(a: Any, b: Any) -> Tensor:  # noqa: A001 - PyTorch's name
@@ -99,7 +118,10 @@ def pow(a: Any, b: Any) -> Tensor:  # noqa: A001 - PyTorch's name
         result: Tensor = apply(PowScalar, a, exponent=b)
         return result
     if not isinstance(a, Tensor):
-        a = as_tensor(a, b.dtype)  # the rule takes its logarithm, which for a float is float64
+        if a > 0 and b.array.dtype.kind == "f":
+            of_number: Tensor = apply(PowOfNumber, b, base=a)
+            return of_number
+        a = as_tensor(a, b.dtype)
     return apply_broadcasting(Pow, a, b)
 
 

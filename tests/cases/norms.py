@@ -28,6 +28,16 @@ def spread(*shape: int) -> Any:
     return draw
 
 
+def graded(*shape: int) -> Any:
+    """Return a drawer of values of which each is about twice the one before: no two sums tie."""
+
+    def draw(rng: np.random.Generator) -> tuple[Array]:
+        sizes = 2.0 ** np.arange(math.prod(shape)).reshape(shape)
+        return (sizes * rng.uniform(0.8, 1.0, shape) * rng.choice([-1.0, 1.0], shape),)
+
+    return draw
+
+
 def matrices(*shape: int) -> Any:
     """Return a drawer of matrices whose singular values differ, and are not 0."""
 
@@ -99,7 +109,7 @@ CASES = [
         Case(
             op,
             mg.linalg.matrix_norm,
-            matrices(2, 3, 2),
+            graded(2, 3, 2) if op in (Amax, Amin) else matrices(2, 3, 2),
             reference_matrix_norm,
             {"ord": p},
             id=f"matrix {p}",
@@ -119,7 +129,7 @@ CASES = [
         Case(
             op,
             mg.linalg.matrix_norm,
-            spread(3, 2, 2),
+            graded(3, 2, 2),
             reference_matrix_norm,
             {"ord": p, "dim": (2, 0), "keepdim": keepdim},
             id=f"matrix {p} of other axes {keepdim}",
@@ -155,7 +165,7 @@ CASES = [
         ],
     ),
     *(
-        Case(op, mg.linalg.norm, spread(2, 3), reference_matrix_norm, kwargs, id=f"linalg {kwargs}")
+        Case(op, mg.linalg.norm, graded(2, 3), reference_matrix_norm, kwargs, id=f"linalg {kwargs}")
         for op, kwargs in (
             (Amax, {"ord": 1, "dim": None}),
             (VectorNorm, {"ord": 3, "dim": 0}),

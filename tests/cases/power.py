@@ -38,7 +38,8 @@ CASES = [
             BadInput((np.ones((2, 3)), np.ones(4)), ShapeError, r"Pow: shapes \(2, 3\) and \(4,\)"),
         ),
     ),
-    Case(ops.Pow, ops.pow, lambda rng: (2.1, rng.normal(size=(2, 3))), np.power, id="of-scalar"),
+    Case(ops.PowOfNumber, ops.pow, lambda rng: (2.1, rng.normal(size=(2, 3))), np.power),
+    Case(ops.PowOfNumber, ops.pow, lambda rng: (0.3, rng.normal(size=3)), np.power, id="below 1"),
     *[
         Case(
             ops.PowScalar,

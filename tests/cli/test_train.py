@@ -241,15 +241,21 @@ def test_a_loss_that_diverges_is_told(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_ctrl_c_saves_and_the_run_goes_on() -> None:
     arguments = [*TRAIN, "--epochs", "3000", "--out", "run"]
+    # What is started in the background of a shell ignores the signal, and so do its children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    signal.signal(signal.SIGINT, before)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("epoch 3/"):
             process.send_signal(signal.SIGINT)
             break
-    out, err = process.communicate(timeout=30)
+    try:
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130, err
     assert out == ""
     assert "Traceback" not in err

@@ -112,7 +112,7 @@ def with_another(draw: st.DrawFn) -> Call:
 @st.composite
 def maybe_with_axis(draw: st.DrawFn) -> Call:
     x = draw(float_arrays(shapes()))
-    axis = draw(dims(x.ndim, several=False))
+    axis = draw(dims(x.ndim, several=False)) if x.ndim else None
     return Call((x,) if axis is None else (x, axis))
 
 

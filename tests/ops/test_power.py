@@ -94,3 +94,21 @@ def test_exponent_zero_at_subnormal_numbers() -> None:
     """Their reciprocal overflows, and 0 * inf is no gradient."""
     da, _ = gradients([5e-324, -5e-324, 0.0], [0.0, 0.0, 0.0])
     assert da.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("base", [1.0005, 0.9995])
+def test_the_logarithm_of_a_number_keeps_its_digits(base: float) -> None:
+    x = Tensor(np.array([-1.5, 0.0, 2.0], np.float32), requires_grad=True)
+    (dx,) = grad(pow(base, x), x, np.ones(3, np.float32))
+    assert dx is not None
+    exact = np.float64(base) ** x.array * math.log(base)
+    np.testing.assert_allclose(dx.array, exact, rtol=2e-7)
+
+
+@pytest.mark.parametrize("base", [0.0, -2.0])
+def test_a_number_without_logarithm_is_a_base_like_any_other(base: float) -> None:
+    x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    (dx,) = grad(pow(base, x), x, np.ones(2))
+    _, expected = gradients([base, base], [1.0, 2.0])
+    assert dx is not None
+    np.testing.assert_array_equal(dx.array, expected)
