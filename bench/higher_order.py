@@ -18,7 +18,7 @@ from bench import peers
 from bench.harness import Settings, sample
 from bench.records import Row
 from bench.taylor import gradient_of_derivative
-from minigrad.ops.norm import BatchNormTrain, batch_norm_train
+from minigrad.ops.batch_norm import BatchNormTrain, batch_norm_train
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
 

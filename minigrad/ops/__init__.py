@@ -162,7 +162,7 @@ from minigrad.ops.matrix_products import (
     mm,
     mv,
 )
-from minigrad.ops.norm import (
+from minigrad.ops.batch_norm import (
     BatchNormOutput,
     batch_norm_eval,
     batch_norm_train,

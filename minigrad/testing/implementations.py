@@ -17,7 +17,7 @@ from minigrad.kernels import dispatch
 from minigrad.kernels.reference import batch_norm as reference_kernels
 from minigrad.kernels.types import BatchNormKernels
 from minigrad.nn.functional import batch_norm
-from minigrad.ops.norm import batch_norm_eval, batch_norm_train
+from minigrad.ops.batch_norm import batch_norm_eval, batch_norm_train
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
 

@@ -50,4 +50,4 @@ add("mutants", "survivors", lambda: (accepts, BATCH_NORM[:2]), applied=False)
 add("testing", "spread_values", lambda: ((2, 3), np.random.default_rng(0)), low=-1.5, high=1.5,
     kinks=(0.0,), dtype=np.dtype(np.float64))  # fmt: skip
 add("testing", "relaid", lambda: (np.ones((2, 3)), (1, 0), (1, -2)))
-add("testing", "ops_without_case", lambda: ("minigrad.ops.norm", ()))
+add("testing", "ops_without_case", lambda: ("minigrad.ops.batch_norm", ()))

@@ -12,7 +12,7 @@ from hypothesis import given
 
 import minigrad as mg
 from minigrad.engine import Node, Op, apply
-from minigrad.ops.norm import batch_norm_train
+from minigrad.ops.batch_norm import batch_norm_train
 from minigrad.tensor import Tensor
 from minigrad.testing import (
     GradcheckError,

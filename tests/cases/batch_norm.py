@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.ops.norm import BatchNormEval, BatchNormTrain, batch_norm_eval, batch_norm_train
+from minigrad.ops.batch_norm import BatchNormEval, BatchNormTrain, batch_norm_eval, batch_norm_train
 from minigrad.typing import Array
 from tests.cases import Case
 

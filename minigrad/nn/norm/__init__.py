@@ -1,0 +1,11 @@
+"""Layers that normalise what passes through them, a file for each family."""
+
+from minigrad.nn.norm.batch_norm import (
+    BatchNorm,
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    momentum_from_decay,
+)
+
+__all__ = ["BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "momentum_from_decay"]
