@@ -9,6 +9,11 @@ from minigrad.ops.activation import (
     silu,
     softplus,
 )
+from minigrad.ops.batch_norm import (
+    BatchNormOutput,
+    batch_norm_eval,
+    batch_norm_train,
+)
 from minigrad.ops.classification import (
     cross_entropy,
     nll_loss,
@@ -161,11 +166,6 @@ from minigrad.ops.matrix_products import (
     bmm,
     mm,
     mv,
-)
-from minigrad.ops.batch_norm import (
-    BatchNormOutput,
-    batch_norm_eval,
-    batch_norm_train,
 )
 from minigrad.ops.norms import (
     norm,

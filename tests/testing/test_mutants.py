@@ -13,8 +13,8 @@ from minigrad import optim
 from minigrad.engine import Op
 from minigrad.kernels import dispatch
 from minigrad.nn import functional as F  # noqa: N812 - the name that everyone gives it
-from minigrad.ops.linalg import Linear, MatMul
 from minigrad.ops.batch_norm import batch_norm_eval, batch_norm_train
+from minigrad.ops.linalg import Linear, MatMul
 from minigrad.random import Generator, manual_seed
 from minigrad.tensor import Tensor
 from minigrad.testing import gradcheck, gradgradcheck

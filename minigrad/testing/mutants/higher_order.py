@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.engine import Op
-from minigrad.ops.classification import CrossEntropy
 from minigrad.ops.batch_norm import BatchNormEval, BatchNormTrain
+from minigrad.ops.classification import CrossEntropy
 from minigrad.tensor import Tensor
 from minigrad.testing.identities.facts import along
 from minigrad.testing.mutants.mutant import Mutant, Patch
