@@ -147,8 +147,10 @@ def forward_train(
     _check_fused(x, residual, mask)
     x, slab = batch_norm_launch.without_gaps(x)
     y = memory.empty_like(x)
-    mean, var, inv_std = np.zeros((3, x.shape[1]))
+    channels = x.shape[1]
+    mean, var, inv_std = np.empty(channels), np.empty(channels), np.empty(channels)
     if slab is None:
+        mean[...] = var[...] = 0.0
         inv_std = _inverse_std(var, eps)
     else:
         if residual is not None:

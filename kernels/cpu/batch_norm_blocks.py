@@ -6,6 +6,8 @@ rows that is small enough for the first-level cache, then the next vector goes d
 
 from __future__ import annotations
 
+import functools
+
 from minigrad.kernels.cpu.batch_norm_parts import vector_of
 from minigrad.kernels.cpu.jit import helper
 from minigrad.kernels.cpu.simd import (
@@ -47,6 +49,7 @@ _STRIP_SIZE = 8192
 """Values that are in the first-level cache while the vectors of a strip of rows go over them."""
 
 
+@functools.lru_cache(maxsize=256)
 def blocks_of(rows: int, channels: int) -> tuple[int, int, int, int]:
     """Cut the rows into blocks and the channels into tiles.
 

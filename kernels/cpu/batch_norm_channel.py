@@ -6,20 +6,26 @@ Arrays over channels are (C,) unless said otherwise, and functions work on a ran
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from minigrad.kernels.cpu.jit import helper, jit
 from minigrad.kernels.cpu.simd import (
     LANES,
+    extend,
     load_head,
     maximum,
     splat,
     sqrt,
     store_head,
     truncate,
+    where_finite,
 )
 from minigrad.typing import Array
+
+Vector = Any
+"""Of float64: a value for each of some channels."""
 
 __all__ = [
     "add_partial",
@@ -113,11 +119,17 @@ def forward_factors(
     many digits of those values that happen to lie next to it. ``(x - high) - low`` is right.
     """
     channels = shift.size
-    for c in range(first, last):
-        _split_mean(shift[c], offset[c], factors, c, channels)
-        scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
-        factors[2 * channels + c] = scale
-        factors[3 * channels + c] = beta[c] if has_beta else factors.dtype.type(0.0)
+    zero = factors.dtype.type(0.0)
+    for c in range(first, last, LANES):
+        lanes = min(LANES, last - c)
+        start, rest = load_head(shift, c, lanes, 0.0), load_head(offset, c, lanes, 0.0)
+        scale = load_head(inv_std, c, lanes, 0.0)
+        _split_mean(start, rest, factors, c, lanes, channels)
+        if has_gamma:
+            scale = scale * extend(load_head(gamma, c, lanes, zero))
+        store_head(factors, 2 * channels + c, truncate(scale, factors), lanes)
+        added = load_head(beta, c, lanes, zero) if has_beta else splat(zero)
+        store_head(factors, 3 * channels + c, added, lanes)
 
 
 @helper
@@ -140,28 +152,30 @@ def backward_factors(
     only if the statistics are those of the batch.
     """
     channels = mean.size
-    for c in range(first, last):
-        _split_mean(mean[c], 0.0, factors, c, channels)
-        scale = inv_std[c] * gamma[c] if has_gamma else inv_std[c]
-        factors[2 * channels + c] = scale
-    if batch_statistics:
-        count = splat(np.float64(n))
-        for c in range(first, last, LANES):
-            lanes = min(LANES, last - c)
+    zero = factors.dtype.type(0.0)
+    count = splat(np.float64(n))
+    for c in range(first, last, LANES):
+        lanes = min(LANES, last - c)
+        r = load_head(inv_std, c, lanes, 0.0)
+        _split_mean(load_head(mean, c, lanes, 0.0), splat(0.0), factors, c, lanes, channels)
+        scale = r * extend(load_head(gamma, c, lanes, zero)) if has_gamma else r
+        store_head(factors, 2 * channels + c, truncate(scale, factors), lanes)
+        if batch_statistics:
             k0 = load_head(totals, c, lanes, 0.0) / count
-            product = load_head(totals, channels + c, lanes, 0.0)
-            slope = load_head(inv_std, c, lanes, 0.0) * product / count
+            slope = r * load_head(totals, channels + c, lanes, 0.0) / count
             store_head(factors, 3 * channels + c, truncate(k0, factors), lanes)
             store_head(factors, 4 * channels + c, truncate(splat(0.0) - slope, factors), lanes)
 
 
 @helper
-def _split_mean(shift: float, offset: float, factors: Array, c: int, channels: int) -> None:
-    """Write a mean, ``shift + offset``, as the sum of two numbers of the dtype of ``factors``."""
-    high = factors.dtype.type(shift + offset)
-    low = factors.dtype.type((shift - high) + offset)
-    factors[c] = high
-    factors[channels + c] = low if math.isfinite(low) else factors.dtype.type(0.0)
+def _split_mean(
+    shift: Vector, offset: Vector, factors: Array, c: int, lanes: int, channels: int
+) -> None:
+    """Write means, ``shift + offset``, as the sum of two numbers of the dtype of ``factors``."""
+    high = truncate(shift + offset, factors)
+    low = truncate((shift - extend(high)) + offset, factors)
+    store_head(factors, c, high, lanes)
+    store_head(factors, channels + c, where_finite(low), lanes)
 
 
 @helper
@@ -173,9 +187,11 @@ def write_totals(
     From those of ``dy`` and of ``dy * (x - mean)``.
     """
     channels = inv_std.size
-    for c in range(first, last):
-        totals[c] = total[c]
-        totals[channels + c] = product[c] * inv_std[c]
+    for c in range(first, last, LANES):
+        lanes = min(LANES, last - c)
+        store_head(totals, c, load_head(total, c, lanes, 0.0), lanes)
+        scaled = load_head(product, c, lanes, 0.0) * load_head(inv_std, c, lanes, 0.0)
+        store_head(totals, channels + c, scaled, lanes)
 
 
 def _update_running(

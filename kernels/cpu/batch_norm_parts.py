@@ -6,6 +6,8 @@ A part is a range of rows (values of ``outer``) and a range of columns (values o
 
 from __future__ import annotations
 
+import functools
+
 from minigrad.kernels.cpu.jit import helper
 from minigrad.kernels.cpu.simd import (
     LANES,
@@ -47,6 +49,7 @@ _AHEAD = 1024
 hardware needs to recognise a stream, so each row tells where the next ones are."""
 
 
+@functools.lru_cache(maxsize=256)
 def parts_of(outer: int, inner: int) -> tuple[int, int, int, int]:
     """Cut the channels of a group into parts.
 

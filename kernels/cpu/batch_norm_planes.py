@@ -35,13 +35,15 @@ from minigrad.kernels.cpu.batch_norm_parts import (
     part_sums,
 )
 from minigrad.kernels.cpu.jit import helper, jit, parallel_jit
+from minigrad.kernels.cpu.simd import LANES
 from minigrad.typing import Array
 
 __all__ = ["backward_parallel", "backward_serial", "forward_parallel", "forward_serial"]
 
 
-# Each of these three has its body twice in the machine code, because constants are constants there:
-# what is fused costs nothing where it is not.
+# Each of these has its body several times in the machine code, because constants are constants
+# there: what is fused costs nothing where it is not, and where a plane is one vector, as in the
+# last layers of many nets, there are no loops over it.
 
 
 @helper
@@ -60,6 +62,7 @@ def _part_result(
     streaming: bool,
 ) -> None:
     """Normalise, and what may be fused with it."""
+    outer, channels, inner = shape
     if has_residual or relu:
         part_normalise(
             x,
@@ -75,10 +78,54 @@ def _part_result(
             relu,
             streaming,
         )
+    elif inner == LANES:
+        part_normalise(
+            x,
+            residual,
+            y,
+            mask,
+            factors,
+            (outer, channels, LANES),
+            (parts[0], parts[1], 1, LANES),
+            group,
+            part,
+            False,
+            False,
+            streaming,
+        )
     else:
         part_normalise(
             x, residual, y, mask, factors, shape, parts, group, part, False, False, streaming
         )
+
+
+@helper
+def _part_statistics(
+    x: Array,
+    shift: Array,
+    sums: Array,
+    squares: Array,
+    shape: tuple[int, int, int],
+    parts: tuple[int, int, int, int],
+    group: int,
+    part: int,
+    prefetching: bool,
+) -> None:
+    """Sum."""
+    if shape[2] == LANES:
+        part_sums(
+            x,
+            shift,
+            sums,
+            squares,
+            (shape[0], shape[1], LANES),
+            (parts[0], parts[1], 1, LANES),
+            group,
+            part,
+            prefetching,
+        )
+    else:
+        part_sums(x, shift, sums, squares, shape, parts, group, part, prefetching)
 
 
 @helper
@@ -98,7 +145,7 @@ def _part_sums(
     write_masked: bool,
     prefetching: bool,
 ) -> None:
-    """Sum, with or without a mask."""
+    """Sum what the gradients need, with or without a mask."""
     if has_mask:
         part_gradient_sums(
             dy,
@@ -114,6 +161,23 @@ def _part_sums(
             part,
             True,
             write_masked,
+            prefetching,
+        )
+    elif shape[2] == LANES:
+        part_gradient_sums(
+            dy,
+            x,
+            mask,
+            masked_dy,
+            mean,
+            sums,
+            products,
+            (shape[0], shape[1], LANES),
+            (parts[0], parts[1], 1, LANES),
+            group,
+            part,
+            False,
+            False,
             prefetching,
         )
     else:
@@ -155,6 +219,20 @@ def _part_dx(
         part_scale(dy, mask, dx, factors, shape, parts, group, part, has_mask)
     elif has_mask:
         part_gradient(dy, x, mask, dx, factors, shape, parts, group, part, True, streaming)
+    elif shape[2] == LANES:
+        part_gradient(
+            dy,
+            x,
+            mask,
+            dx,
+            factors,
+            (shape[0], shape[1], LANES),
+            (parts[0], parts[1], 1, LANES),
+            group,
+            part,
+            False,
+            streaming,
+        )
     else:
         part_gradient(dy, x, mask, dx, factors, shape, parts, group, part, False, streaming)
 
@@ -241,7 +319,9 @@ def _forward(
             left, right = channels_of(group, shape, parts)
             if measure:
                 for part in range(n_parts):
-                    part_sums(x, shift, sums, squares, shape, parts, group, part, prefetching)
+                    _part_statistics(
+                        x, shift, sums, squares, shape, parts, group, part, prefetching
+                    )
                 add_partial(sums, n_parts, channels, left, right)
                 add_partial(squares, n_parts, channels, left, right)
                 mean_and_variance(shift, sums, squares, n, mean, var, left, right)

@@ -18,6 +18,7 @@ and it cannot prove that two arrays do not overlap. So kernels say what they mea
 ``sqrt(v)``, ``maximum(a, b)``  lane by lane; ``maximum`` is NaN where either is
 ``nonzero(v)``                  which lanes are not 0 (NaN is not), as bits, the first lowest
 ``keep(v, bits)``               the lanes whose bit is set, 0 in the others
+``where_finite(v)``             the lanes that are finite, 0 in the others
 ``extend(v)``                   float32 -> float64 (float64 stays), same number of lanes
 ``truncate(v, like)``           float64 -> the dtype of the array ``like``
 ``sum_lanes(v)``                upper half added to lower half until one is left
@@ -67,6 +68,7 @@ __all__ = [
     "stream",
     "sum_lanes",
     "truncate",
+    "where_finite",
 ]
 
 extend = _vectors.extend
@@ -85,3 +87,4 @@ store_head = _vectors.store_head
 stream = _vectors.stream
 sum_lanes = _vectors.sum_lanes
 truncate = _vectors.truncate
+where_finite = _vectors.where_finite

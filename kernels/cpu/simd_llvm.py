@@ -35,6 +35,7 @@ __all__ = [
     "stream",
     "sum_lanes",
     "truncate",
+    "where_finite",
 ]
 
 _I32 = ir.IntType(32)
@@ -310,6 +311,21 @@ def keep(_typing: Any, lanes: Any, bits: Any) -> Any:
         return builder.select(mask, values[0], zero)
 
     return lanes(lanes, bits), emit
+
+
+@intrinsic
+def where_finite(_typing: Any, lanes: Any) -> Any:
+    """Return the lanes that are finite, and 0 in the others."""
+    if not isinstance(lanes, VectorType):
+        return None
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        zero = ir.Constant(_LLVM[lanes.element], [0.0] * LANES)
+        # What is not finite, minus itself, is NaN.
+        finite = builder.fcmp_ordered("==", builder.fsub(values[0], values[0]), zero)
+        return builder.select(finite, values[0], zero)
+
+    return lanes(lanes), emit
 
 
 @intrinsic

@@ -30,6 +30,7 @@ __all__ = [
     "stream",
     "sum_lanes",
     "truncate",
+    "where_finite",
 ]
 
 
@@ -136,3 +137,8 @@ def sum_lanes(lanes: Array) -> np.floating[Any]:
         lanes = lanes[:half] + lanes[half:]
     total: np.floating[Any] = lanes[0]
     return total
+
+
+def where_finite(lanes: Array) -> Array:
+    """Return the lanes that are finite, and 0 in the others."""
+    return np.where(np.isfinite(lanes), lanes, lanes.dtype.type(0.0))

@@ -170,7 +170,7 @@ def test_what_is_fused_changes_no_bit_of_the_rest(layout: str) -> None:
 
 @pytest.mark.parametrize("layout", ["c", "channels_last"])
 def test_same_bits_for_any_number_of_threads(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    shape = (16, 24, 30, 30)
+    shape = (32, 24, 30, 30)
     assert np.prod(shape) >= batch_norm_launch.PARALLEL_MIN_SIZE
     arrays = _draw(4, shape, np.float32)
     results = []

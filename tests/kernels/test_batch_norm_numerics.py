@@ -215,7 +215,7 @@ def test_writing_past_the_caches_changes_nothing(
 def test_every_thread_count_runs(n_threads: int, rng: np.random.Generator) -> None:
     if threads.get_num_threads() < n_threads:
         pytest.skip("not so many threads")
-    x = rng.standard_normal((64, 3, 1500)).astype(np.float32)
+    x = rng.standard_normal((64, 3, 3000)).astype(np.float32)
     assert x.size >= batch_norm_launch.PARALLEL_MIN_SIZE
     before = threads.get_num_threads()
     try:

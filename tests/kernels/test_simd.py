@@ -32,6 +32,7 @@ from minigrad.kernels.cpu.simd import (
     stream,
     sum_lanes,
     truncate,
+    where_finite,
 )
 from minigrad.kernels.cpu.vector_width import vector_bits
 from minigrad.typing import Array
@@ -95,6 +96,22 @@ def test_sums_are_not_reordered(dtype: Any) -> None:
     out = np.empty(LANES, dtype)
     _there_and_back(a, big, out)
     np.testing.assert_array_equal(out, 0.0)  # fast-math would give 1
+
+
+@helper
+def _finite(source: Array, out: Array) -> None:
+    store(out, 0, where_finite(load(source, 0)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_finite_lanes(dtype: Any, rng: np.random.Generator) -> None:
+    largest = np.finfo(dtype).max
+    for _ in range(20):
+        values = [0.0, -2.5, np.nan, np.inf, -np.inf, largest, -largest]
+        source = rng.choice(np.array(values, dtype), LANES)
+        out = np.empty(LANES, dtype)
+        _finite(source, out)
+        np.testing.assert_array_equal(out, np.where(np.isfinite(source), source, 0.0))
 
 
 @helper
