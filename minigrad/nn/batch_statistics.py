@@ -128,10 +128,9 @@ def select(name: str, x: Tensor, mask: Any, sample_weight: Any) -> Selection | N
 def _places(name: str, argument: str, shape: Shape, x: Tensor) -> Shape:
     """Return the shape that broadcasts to that of ``x`` without channels."""
     full = (x.shape[0], *x.shape[2:])
-    if len(shape) == 1:
-        shape = (*shape, *(1,) * (len(full) - 1))
-    fits = len(shape) == len(full) and all(
-        have in (1, want) for have, want in zip(shape, full, strict=True)
+    places = (*shape, *(1,) * (len(full) - 1)) if len(shape) == 1 else shape
+    fits = len(places) == len(full) and all(
+        have in (1, want) for have, want in zip(places, full, strict=True)
     )
     if not fits:
         allowed = f"({full[0]},)" if len(full) == 1 else f"({full[0]},) or {full}"
@@ -139,7 +138,7 @@ def _places(name: str, argument: str, shape: Shape, x: Tensor) -> Shape:
             f"{name}: {argument} must have shape {allowed}, that of x {x.shape} without its "
             f"channels, got {shape}"
         )
-    return shape
+    return places
 
 
 def normalise(
@@ -169,9 +168,8 @@ def normalise(
     """
     mask, weights = (None, None) if selection is None else selection[:2]
     values = x if mask is None else _compacted(x, mask)
-    n = x.array.size // max(1, x.shape[1]) if selection is None else selection.n
     bessel = None
-    if weights is not None and n:
+    if selection is not None and weights is not None and selection.n:
         y, mean, var, bessel = batch_norm_weighted(
             values, weights, weight, bias, eps=eps, detach_statistics=detach_statistics
         )
@@ -181,6 +179,7 @@ def normalise(
         y = ops.batch_norm_eval(values, mean, var, weight, bias, eps=eps)
     else:
         y, mean, var = ops.batch_norm_train(values, weight, bias, eps=eps)
+    n = x.array.size // max(1, x.shape[1]) if selection is None else selection.n
     return Batch(y if mask is None else _spread(y, mask, x), mean, var, n, bessel)
 
 
@@ -276,7 +275,8 @@ def commit(
 def _fits(statistic: Array, running: Tensor) -> Array:
     """Return where a statistic is finite also in the dtype in which it is to be stored."""
     with np.errstate(over="ignore"):
-        return np.isfinite(statistic.astype(running.dtype))
+        finite: Array = np.isfinite(statistic.astype(running.dtype))
+        return finite
 
 
 def _nonfinite_message(name: str, mean: Array, var: Array, wrong: Array) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.ops.batch_norm import _affine, _check
 from minigrad.ops.promotion import cast
+from minigrad.ops.shape import reshape
 from minigrad.tensor import Tensor, _wrap
 from minigrad.typing import Array
 
@@ -41,7 +42,7 @@ def batch_norm_weighted(
     Parameters
     ----------
     x : Tensor, shape (N, C, *S), float32 or float64
-    weights : Tensor, shape (N, *S), floating
+    weights : Tensor, shape (N, *S), any real numbers
         At least 0, two or more of them positive.
     gamma, beta : Tensor, shape (C,), or None
         Scale and shift.
@@ -71,11 +72,23 @@ def batch_norm_weighted(
     independent values of one variance and weights that do not depend on them.
     """
     _check(x.array, gamma, beta, eps)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # as the kernels
+        return _weighted(x, weights, gamma, beta, eps, detach_statistics)
+
+
+def _weighted(
+    x: Tensor,
+    weights: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    eps: float,
+    detach_statistics: bool,
+) -> WeightedOutput:
     axes = (0, *range(2, x.ndim))
     # Only ratios of weights matter: scaled by a constant, neither large nor small ones overflow.
     w = cast(weights, np.float64) / float(np.max(weights.array))
     bessel = _bessel(w.array.reshape(-1))
-    w = np.reshape(w, (w.shape[0], 1, *w.shape[1:]))  # (N, *S) -> (N, 1, *S)
+    w = reshape(w, (w.shape[0], 1, *w.shape[1:]))  # (N, *S) -> (N, 1, *S)
     total = np.sum(w)
     # Measured from one of its values, a constant channel has deviations of exactly zero, and the
     # sums lose no digits to a mean far from zero. As the result does not depend on where the
@@ -107,7 +120,7 @@ def _bessel(w: Array) -> float:
 
 def _one_value(x: Array, weights: Array) -> Array:
     """Return the first value of each channel whose weight is positive, shape (1, C, 1, ...)."""
-    place = np.unravel_index(int(np.argmax(weights > 0.0)), weights.shape)
-    start = x[(place[0], slice(None), *place[1:])].astype(np.float64)
+    place: Any = np.unravel_index(int(np.argmax(weights > 0.0)), weights.shape)
+    start: Array = x[(place[0], slice(None), *place[1:])].astype(np.float64)
     start = np.where(np.isfinite(start), start, 0.0)
     return start.reshape(1, -1, *(1,) * (x.ndim - 2))

@@ -28,6 +28,7 @@ from minigrad.errors import ShapeError
 from minigrad.nn import batch_statistics, init
 from minigrad.nn.batch_statistics import NonFinite
 from minigrad.nn.norm.freezing import Freezable
+from minigrad.nn.norm.untrained import warn_if_untrained
 from minigrad.nn.parameter import Parameter, new_parameter
 from minigrad.nn.state_dict import EXTRA_STATE
 from minigrad.tensor import Tensor, as_tensor
@@ -130,6 +131,11 @@ class BatchNorm(Freezable):
     ValueError
         If a parameter is out of range, or ``single`` is "eval" where no running statistics are.
 
+    Warns
+    -----
+    UntrainedBatchNormWarning
+        Once, if it normalises by running statistics that no batch has entered.
+
     Notes
     -----
     In training, with n = N*prod(S) values per channel: the batch is normalised by its mean and
@@ -163,6 +169,7 @@ class BatchNorm(Freezable):
     _optional_keys = frozenset({"num_batches_tracked", EXTRA_STATE})
     _ndims: ClassVar[Sequence[int]] = range(2, 65)  # up to what NumPy has
     _shapes: ClassVar[str] = "(N, C, *S)"
+    _warned_untrained = False
 
     weight: Parameter | None
     bias: Parameter | None
@@ -289,6 +296,7 @@ class BatchNorm(Freezable):
         if self._normalises_by_batch(n, x.shape):
             y = self._by_batch(x, selection)
         else:
+            warn_if_untrained(self)
             y = batch_statistics.evaluate(
                 x, self.running_mean, self.running_var, self.weight, self.bias, self.eps, selection
             )

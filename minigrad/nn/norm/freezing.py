@@ -51,6 +51,8 @@ class Freezable(Module):
         ------
         ValueError
             If it has no running statistics.
+        TypeError
+            If ``parameters`` is neither True nor False.
 
         Notes
         -----
@@ -67,6 +69,8 @@ class Freezable(Module):
         BatchNorm1d(3, eps=1e-05, momentum=0.1, affine=True, bias=True, \
 track_running_stats=True, frozen=True)
         """
+        if not isinstance(parameters, bool):
+            raise TypeError(f"freeze: parameters must be True or False, got {parameters!r}")
         self._check_can_freeze("freeze")
         self._frozen = True
         if parameters and self._learned is None:
