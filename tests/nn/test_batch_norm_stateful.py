@@ -286,7 +286,7 @@ class BatchNormMachine(RuleBasedStateMachine):
         inputs = mg.Tensor(self.given(LAYOUTS[layout](x)), requires_grad=True)
         arguments = {"mask": mask, "sample_weight": weights}
         counts = np.ones((len(x), *self.spatial)) if mask is None else mask
-        n = np.count_nonzero(counts if weights is None else counts * weights)
+        n = int(np.count_nonzero(counts if weights is None else counts * weights))
         if self.model.refuses(n):
             with pytest.raises(ShapeError, match="more than one value per channel"):
                 self.layer(inputs, **arguments)
