@@ -83,6 +83,7 @@ def test_frozen_parameters_get_back_what_they_had(before: list[bool]) -> None:
     layer.freeze()
     assert learned(layer) == before
     layer.freeze(parameters=True)  # adds to it
+    layer.freeze(parameters=True)
     layer.freeze()  # takes nothing back
     assert learned(layer) == [False, False]
     assert not layer(mg.randn(4, 3)).requires_grad
@@ -210,6 +211,9 @@ def test_a_frozen_state_needs_running_statistics() -> None:
     with pytest.raises(ValueError, match="no running statistics"):
         layer.load_state_dict(state)
     assert not layer.frozen
+    with pytest.raises(ValueError, match="no running statistics"):
+        layer.set_extra_state({"frozen": True, "num_batches_skipped": 3})
+    assert layer.num_batches_skipped == 0
 
 
 def test_pytorchs_dictionaries_load_here_and_ours_there() -> None:

@@ -307,10 +307,46 @@ def test_weighted_float32_within_four_units(rng: np.random.Generator) -> None:
         assert np.max(error) <= 4.0
 
 
+def test_one_positive_weight_is_one_value_per_channel(rng: np.random.Generator) -> None:
+    """But not where its sample has several values."""
+    layer, weights = trained(rng), mg.tensor([0.0, 2.0, 0.0, 0.0])
+    before = state_of(layer)
+    with pytest.raises(ShapeError, match="more than one value per channel"):
+        layer(mg.tensor(draw(rng, (4, 3))), sample_weight=weights)
+    for name, value in state_of(layer).items():
+        np.testing.assert_array_equal(value, before[name])
+    layer(mg.tensor(draw(rng, (4, 3, 2))), sample_weight=weights)
+
+
 def test_constant_channels_have_no_deviation() -> None:
     x = mg.full((5, 1, 2), 0.1, requires_grad=True)
     y = nn.BatchNorm1d(1)(x, sample_weight=mg.tensor([1.0, 0.3, 0.7, 2.0, 0.1]))
     assert np.all(np.asarray(y.detach()) == 0.0)
+
+
+def test_a_value_of_weight_zero_costs_no_digits(rng: np.random.Generator) -> None:
+    """Nothing is measured from the first value if that does not count."""
+    x = draw(rng, (6, 3))
+    layer, other = (nn.BatchNorm1d(3, momentum=1.0, dtype=np.float64) for _ in range(2))
+    other(mg.tensor(x[1:]))
+    x[0] = 1e12
+    layer(mg.tensor(x), sample_weight=mg.tensor([0.0, 2.0, 2.0, 2.0, 2.0, 2.0]))
+    for name, value in state_of(other).items():
+        np.testing.assert_allclose(state_of(layer)[name], value, rtol=FLOAT64)
+
+
+def test_infinity_goes_where_it_goes_without_weights(rng: np.random.Generator) -> None:
+    """Also if it is the value from which the others are measured."""
+    for row in (0, 2):
+        x = draw(rng, (4, 3))
+        x[row, 1] = -np.inf
+        layer, other = (nn.BatchNorm1d(3, dtype=np.float64) for _ in range(2))
+        y = layer(mg.tensor(x), sample_weight=mg.tensor(np.ones(4)))
+        np.testing.assert_allclose(
+            np.asarray(y.detach()), np.asarray(other(mg.tensor(x)).detach()), rtol=1e-9, atol=1e-9
+        )
+        for name, value in state_of(other).items():
+            np.testing.assert_allclose(state_of(layer)[name], value, rtol=FLOAT64)
 
 
 def test_detached_statistics_with_weights(rng: np.random.Generator) -> None:
