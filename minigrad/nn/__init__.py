@@ -33,6 +33,7 @@ from minigrad.nn.norm import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
+    UntrainedBatchNormWarning,
     momentum_from_decay,
 )
 from minigrad.nn.parameter import Parameter
@@ -73,6 +74,7 @@ __all__ = [
     "StateDictError",
     "Tanh",
     "Unflatten",
+    "UntrainedBatchNormWarning",
     "functional",
     "init",
     "momentum_from_decay",

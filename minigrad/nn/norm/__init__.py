@@ -7,5 +7,13 @@ from minigrad.nn.norm.batch_norm import (
     BatchNorm3d,
     momentum_from_decay,
 )
+from minigrad.nn.norm.untrained import UntrainedBatchNormWarning
 
-__all__ = ["BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "momentum_from_decay"]
+__all__ = [
+    "BatchNorm",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "UntrainedBatchNormWarning",
+    "momentum_from_decay",
+]
