@@ -24,6 +24,7 @@ from minigrad.arguments import check_integer, check_number, real_dtype
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.grad_mode import is_recomputing
 from minigrad.kernels import dispatch
+from minigrad.nn.functional_norms import group_norm, instance_norm, layer_norm, rms_norm
 from minigrad.ops.loss import Reduction
 from minigrad.tensor import Tensor, _wrap, as_tensor
 from minigrad.typing import DTypeLike
@@ -36,8 +37,11 @@ __all__ = [
     "elu",
     "embedding",
     "gelu",
+    "group_norm",
     "huber_loss",
+    "instance_norm",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -46,6 +50,7 @@ __all__ = [
     "one_hot",
     "pad",
     "relu",
+    "rms_norm",
     "sigmoid",
     "silu",
     "softmax",
