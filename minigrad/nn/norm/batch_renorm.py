@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad import ops
 from minigrad.arguments import check_integer, check_number
-from minigrad.errors import AutogradError, ShapeError
+from minigrad.errors import AutogradError, DTypeError, ShapeError
 from minigrad.grad_mode import is_recomputing
 from minigrad.kernels import dispatch
 from minigrad.nn.norm.running import RunningNorm
@@ -236,6 +236,10 @@ class BatchRenorm(RunningNorm):
     def _train(self, x: Tensor, running_mean: Tensor, running_std: Tensor) -> Tensor:
         weight: Tensor | None = self.weight
         bias: Tensor | None = self.bias
+        if weight is not None and weight.dtype != x.dtype:  # r and d would hide it
+            raise DTypeError(
+                f"BatchRenorm: x must be {weight.dtype}, as the weight is, got {x.dtype}"
+            )
         r_max, d_max = self.bounds()
         if r_max > 1.0 or d_max > 0.0:
             # Scale and shift take up r and d: the op is that of batch normalisation.

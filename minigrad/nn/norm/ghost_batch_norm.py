@@ -121,8 +121,9 @@ class GhostBatchNorm(BatchNorm):
         """
         x = x if isinstance(x, Tensor) else as_tensor(x)
         shape = x.shape
-        if not self.training or len(shape) < 2 or shape[1] != self.num_features:
-            return super().forward(x)  # which also says what is wrong with the shape
+        fits = len(shape) >= 2 and shape[1] == self.num_features
+        if not self.training or not fits or x.array.size == 0:
+            return super().forward(x)  # which also says what is wrong with a shape
         split = _split(shape, self.chunk_size)
         if split.chunks + (split.rest > 0) <= 1:
             return super().forward(x)
