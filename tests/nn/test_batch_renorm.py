@@ -405,7 +405,12 @@ def test_state_repr_and_copies(rng: np.random.Generator) -> None:
         (
             lambda: nn.BatchRenorm(2, 3.0, 5.0)(mg.tensor([[1, 2], [3, 4]])),
             DTypeError,
-            "float32 or float64",
+            "as the weight is, got int64",
+        ),
+        (
+            lambda: nn.BatchRenorm(2, 3.0, 5.0, affine=False)(mg.tensor([[1, 2], [3, 4]])),
+            DTypeError,
+            "float32 or float64, got int64",
         ),
     ],
 )
