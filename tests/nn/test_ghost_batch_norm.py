@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -132,12 +133,13 @@ def test_memory_orders(order: str, samples: int, rng: np.random.Generator) -> No
     layer = randomised(nn.GhostBatchNorm(3, 4, dtype=np.float64), rng)
     x, dy = rng.normal(size=(2, samples, 3, 2, 5))
     expected = gradients(layer, x, dy)
-    other = {
+    orders: dict[str, Callable[[Array], Array]] = {
         "C": lambda v: v,
         "channels last": lambda v: np.moveaxis(np.ascontiguousarray(np.moveaxis(v, 1, -1)), -1, 1),
         "reversed": lambda v: np.ascontiguousarray(v[::-1, ::-1])[::-1, ::-1],
         "samples last": np.asfortranarray,
-    }[order]
+    }
+    other = orders[order]
     found = gradients(layer, other(x), other(dy))
     for got, want in zip(found, expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=FLOAT64, atol=FLOAT64)

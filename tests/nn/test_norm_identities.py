@@ -42,7 +42,9 @@ def derivatives(run: Function, example: BatchNormExample) -> list[Array]:
     y = run(*leaves, example.eps)
     first = mg.grad(y, leaves, mg.tensor(example.dy), create_graph=True, allow_unused=True)
     rng = np.random.default_rng(1)
-    along = sum((g * mg.tensor(rng.normal(size=g.shape))).sum() for g in first if g is not None)
+    along: Any = sum(
+        (g * mg.tensor(rng.normal(size=g.shape))).sum() for g in first if g is not None
+    )
     second: Any = [None, None]
     if along.requires_grad:
         second = mg.grad(along, leaves[:2], allow_unused=True)
