@@ -83,10 +83,10 @@ class GhostBatchNorm(BatchNorm):
     Examples
     --------
     >>> import minigrad as mg
-    >>> layer = mg.nn.GhostBatchNorm(1, chunk_size=2, eps=0.0)
+    >>> layer = mg.nn.GhostBatchNorm(1, chunk_size=2, eps=0.0, affine=False)
     >>> layer(mg.tensor([[1.0], [3.0], [10.0], [30.0]])).reshape(2, 2)
     tensor([[-1.,  1.],
-            [-1.,  1.]], requires_grad=True)
+            [-1.,  1.]])
     """
 
     def __init__(
