@@ -43,6 +43,7 @@ from minigrad.nn.norm import (
     LinearRamp,
     PerActivationBatchNorm,
     RMSNorm,
+    UntrainedBatchNormWarning,
     momentum_from_decay,
 )
 from minigrad.nn.parameter import Parameter
@@ -93,6 +94,7 @@ __all__ = [
     "StateDictError",
     "Tanh",
     "Unflatten",
+    "UntrainedBatchNormWarning",
     "functional",
     "init",
     "momentum_from_decay",

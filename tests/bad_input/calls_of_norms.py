@@ -29,7 +29,8 @@ add("nn", "InstanceNorm1d InstanceNorm2d InstanceNorm3d",
 add("nn", "PerActivationBatchNorm",
     lambda: ((2, 3), 1e-3, 0.1, True, True, "cpu", FLOAT64), bias=True)  # fmt: skip
 add("nn", "GhostBatchNorm",
-    lambda: (3, 2, 1e-3, 0.1, True, True, "cpu", FLOAT64), bias=True)  # fmt: skip
+    lambda: (3, 2, 1e-3, 0.1, True, True, "cpu", FLOAT64), bias=True, scale=True, axis=1,
+    unbiased=True, single="eval", nonfinite="skip", detach_statistics=True)  # fmt: skip
 add("nn", "BatchRenorm",
     lambda: (3, 3.0, 5.0, 1e-3, 0.01, True, "cpu", FLOAT64), bias=True)  # fmt: skip
 add("nn", "LinearRamp", lambda: (1.0, 3.0, 5, 10))

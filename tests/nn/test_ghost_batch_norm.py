@@ -12,7 +12,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import nn
-from minigrad.errors import DTypeError, ShapeError
+from minigrad.errors import DTypeError, NonFiniteError, ShapeError
 from minigrad.testing import gradcheck, gradgradcheck
 from minigrad.typing import Array
 from tests.nn.layers import as_function, buffers, gradients, randomised
@@ -169,11 +169,13 @@ def test_truth_table(training: bool, track: bool, present: bool, rng: np.random.
     """By chunks in training alone; without statistics, evaluation is by the whole batch."""
     layer = nn.GhostBatchNorm(2, 3, EPS, track_running_stats=present).train(training)
     layer.track_running_stats = track
+    if layer.running_mean is not None:
+        layer.running_mean.fill_(1.0)
     before = buffers(layer)
     x = (rng.normal(size=(6, 2)) + 3).astype(np.float32)
     starts = [0, 3, 6] if training else [0, 6]
     by_batch = Model(2)(x.astype(np.float64), starts)
-    expected = by_batch if training or not present else x / np.sqrt(1 + EPS)
+    expected = by_batch if training or not present else (x - 1) / np.sqrt(1 + EPS)
     y = layer(mg.tensor(x)).detach().array
     np.testing.assert_allclose(y, expected, rtol=FLOAT32, atol=FLOAT32)
     changed = any(np.any(value != before[name]) for name, value in buffers(layer).items())
@@ -258,6 +260,91 @@ def test_state_repr_and_copies(rng: np.random.Generator) -> None:
         for name, value in buffers(layer).items():
             np.testing.assert_array_equal(value, buffers(one)[name])
     layer.double()(mg.randn(8, 2, dtype=np.float64))
+
+
+# ---------------------------------------------------------------------------------- as BatchNorm
+
+
+def test_any_axis(rng: np.random.Generator) -> None:
+    x, dy = rng.normal(size=(2, 8, 3, 5))
+    first = randomised(nn.GhostBatchNorm(3, 3, dtype=np.float64), rng)
+    last = nn.GhostBatchNorm(3, 3, axis=-1, dtype=np.float64)
+    last.load_state_dict(first.state_dict())
+    expected = gradients(first, x, dy)
+    found = gradients(last, np.moveaxis(x, 1, -1), np.moveaxis(dy, 1, -1))
+    for got, want in zip(found, expected, strict=True):
+        wide = np.moveaxis(got, -1, 1) if got.ndim > 1 else got
+        np.testing.assert_allclose(wide, want, rtol=FLOAT64, atol=FLOAT64)
+
+
+def test_frozen_it_is_in_evaluation(rng: np.random.Generator) -> None:
+    layer = nn.GhostBatchNorm(2, 3)
+    layer(mg.tensor(rng.normal(size=(8, 2)), dtype=np.float32))
+    x = mg.tensor(rng.normal(size=(8, 2)), dtype=np.float32)
+    before = buffers(layer)
+    expected = copy.deepcopy(layer).eval()(x).detach().array
+    np.testing.assert_array_equal(layer.freeze()(x).detach().array, expected)
+    for name, value in buffers(layer).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize("unbiased", [True, False])
+@pytest.mark.parametrize("momentum", [0.3, None])
+def test_chunks_that_are_not_finite(
+    momentum: float | None, unbiased: bool, rng: np.random.Generator
+) -> None:
+    """Each chunk is a batch to the policy; an error leaves all of them out."""
+    x = rng.normal(size=(8, 2, 2))
+    x[4, 0, 0] = np.nan  # in the second chunk
+    options: dict[str, Any] = {"momentum": momentum, "unbiased": unbiased, "dtype": np.float64}
+    layer = nn.GhostBatchNorm(2, 3, nonfinite="skip", **options)
+    plain = nn.BatchNorm(2, nonfinite="skip", **options)
+    layer(mg.tensor(x))
+    for start in (0, 3, 6):
+        plain(mg.tensor(x[start : start + 3]))
+    assert layer.num_batches_skipped == plain.num_batches_skipped == 1
+    for name, value in buffers(layer).items():
+        np.testing.assert_array_equal(value, buffers(plain)[name])
+    strict = nn.GhostBatchNorm(2, 3, nonfinite="raise", **options)
+    before, versions = buffers(strict), [b._version for b in strict.buffers()]
+    with pytest.raises(NonFiniteError, match="GhostBatchNorm: the batch has statistics"):
+        strict(mg.tensor(x))
+    for name, value in buffers(strict).items():
+        np.testing.assert_array_equal(value, before[name])
+    assert [b._version for b in strict.buffers()] == versions
+
+
+def test_statistics_outside_of_the_gradient(rng: np.random.Generator) -> None:
+    layer = nn.GhostBatchNorm(2, 3, detach_statistics=True, dtype=np.float64)
+    plain = nn.BatchNorm(2, detach_statistics=True, dtype=np.float64)
+    x, dy = rng.normal(size=(2, 8, 2))
+    found = gradients(layer, x, dy)
+    parts = [gradients(plain, x[i : i + 3], dy[i : i + 3]) for i in (0, 3, 6)]
+    for place in (0, 1):
+        expected = np.concatenate([part[place] for part in parts])
+        np.testing.assert_allclose(found[place], expected, rtol=FLOAT64, atol=FLOAT64)
+
+
+def test_masks_are_for_evaluation_alone(rng: np.random.Generator) -> None:
+    layer, mask = nn.GhostBatchNorm(2, 3), mg.tensor([True] * 6 + [False] * 2)
+    x = mg.tensor(rng.normal(size=(8, 2)), dtype=np.float32)
+    before = buffers(layer)
+    for name, value in (("mask", mask), ("sample_weight", mg.ones(8))):
+        with pytest.raises(ValueError, match=f"neither mask nor sample_weight.*got {name} for"):
+            layer(x, **{name: value})
+    for name, value in buffers(layer).items():
+        np.testing.assert_array_equal(value, before[name])
+    layer(x)
+    assert layer.eval()(x, mask=mask)[6:].tolist() == [[0.0, 0.0]] * 2
+
+
+def test_one_sample_in_training_by_the_running_statistics() -> None:
+    layer = nn.GhostBatchNorm(2, 3, single="eval")
+    layer(mg.randn(4, 2))
+    before = buffers(layer)
+    layer(mg.randn(1, 2))
+    for name, value in buffers(layer).items():
+        np.testing.assert_array_equal(value, before[name])
 
 
 def test_errors() -> None:

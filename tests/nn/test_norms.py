@@ -393,6 +393,38 @@ def test_instances_without_a_batch(rng: np.random.Generator) -> None:
     assert_same_state(buffers(one), buffers(many))
 
 
+@pytest.mark.parametrize(
+    ("make", "shape"), [*TRACKING, (lambda **given: nn.BatchRenorm(2, **given), (5, 2))]
+)
+def test_frozen_layers_are_in_evaluation(
+    make: Any, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    layer = make(affine=True)
+    x = mg.tensor(rng.normal(size=shape), dtype=np.float32)
+    layer(x)
+    before, text = buffers(layer), repr(layer)
+    expected = copy.deepcopy(layer).eval()(x).detach().array
+    assert np.any(layer(x).detach().array != expected)
+    layer.load_state_dict({**layer.state_dict(), **before})
+    layer.freeze(parameters=True).train()
+    np.testing.assert_array_equal(layer(x).detach().array, expected)
+    assert_same_state(buffers(layer), before)
+    assert repr(layer) == text[:-1] + ", frozen=True)"
+    assert not any(parameter.requires_grad for parameter in layer.parameters())
+    other = make(affine=True)
+    other.load_state_dict(layer.state_dict())
+    assert other.frozen
+    other.unfreeze()
+    assert repr(other) == text
+    layer.unfreeze()(x)
+    assert np.any(buffers(layer)["running_mean"] != before["running_mean"])
+
+
+def test_what_cannot_be_frozen() -> None:
+    with pytest.raises(ValueError, match=r"InstanceNorm1d\.freeze: the layer has no running"):
+        nn.InstanceNorm1d(2).freeze()
+
+
 # ---------------------------------------------------------------------------------- modules
 
 

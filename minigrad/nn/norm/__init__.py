@@ -14,6 +14,7 @@ from minigrad.nn.norm.instance_norm import InstanceNorm1d, InstanceNorm2d, Insta
 from minigrad.nn.norm.layer_norm import LayerNorm
 from minigrad.nn.norm.per_activation import PerActivationBatchNorm
 from minigrad.nn.norm.rms_norm import RMSNorm
+from minigrad.nn.norm.untrained import UntrainedBatchNormWarning
 
 __all__ = [
     "BatchNorm",
@@ -30,5 +31,6 @@ __all__ = [
     "LinearRamp",
     "PerActivationBatchNorm",
     "RMSNorm",
+    "UntrainedBatchNormWarning",
     "momentum_from_decay",
 ]

@@ -213,7 +213,7 @@ class BatchRenorm(RunningNorm):
                 f"{shape}"
             )
         running_mean, running_std, _ = self._state()
-        if not self.training:
+        if not self._learns():
             # running_std includes eps
             var = running_std.array * running_std.array
             return ops.batch_norm_eval(x, running_mean, var, self.weight, self.bias, eps=0.0)
@@ -277,6 +277,9 @@ class BatchRenorm(RunningNorm):
         d = np.clip((mean - running_mean.array) / running_std.array, -d_max, d_max)
         return r, d
 
+    def _check_can_freeze(self, method: str) -> None:
+        self._state()  # always there
+
     def _state(self) -> _State:
         """Return the buffers, which this layer always has."""
         if self.running_mean is None or self.running_std is None:
@@ -290,6 +293,7 @@ class BatchRenorm(RunningNorm):
         return (
             f"{self.num_features}, r_max={self.r_max}, d_max={self.d_max}, eps={self.eps}, "
             f"momentum={self.momentum}, affine={self.affine}, bias={self.bias is not None}"
+            f"{', frozen=True' if self.frozen else ''}"
         )
 
 

@@ -8,14 +8,16 @@ same size are normalised together: they lie along the channels of one call.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from minigrad import ops
 from minigrad.arguments import check_integer
-from minigrad.grad_mode import is_recomputing
-from minigrad.kernels import dispatch
+from minigrad.nn import batch_statistics
+from minigrad.nn.batch_statistics import Batch, NonFinite
 from minigrad.nn.norm.batch_norm import BatchNorm
-from minigrad.tensor import Tensor, as_tensor
+from minigrad.tensor import Tensor
 from minigrad.typing import Array, DTypeLike, Shape
 
 __all__ = ["GhostBatchNorm"]
@@ -44,8 +46,9 @@ class GhostBatchNorm(BatchNorm):
     device : str or Device, optional
     dtype : dtype, optional
         Of weight and bias; default float32.
-    bias : bool
-        False: learn a scale without a shift.
+    bias, scale, axis, unbiased, single, nonfinite, detach_statistics
+        As `BatchNorm`'s. What ``nonfinite`` says is asked of each chunk; with "raise" the running
+        statistics take all chunks of a batch, or none.
 
     Attributes
     ----------
@@ -62,7 +65,7 @@ class GhostBatchNorm(BatchNorm):
     DTypeError
         If the input is not of the dtype of weight and bias, float32 or float64.
     ValueError
-        If an argument is out of range.
+        If an argument is out of range, or a mask or weights are given in training.
 
     Notes
     -----
@@ -101,35 +104,40 @@ class GhostBatchNorm(BatchNorm):
         dtype: DTypeLike = None,
         *,
         bias: bool = True,
+        scale: bool = True,
+        axis: int = 1,
+        unbiased: bool = True,
+        single: Literal["raise", "eval"] = "raise",
+        nonfinite: NonFinite = "propagate",
+        detach_statistics: bool = False,
     ) -> None:
         check_integer("GhostBatchNorm", "chunk_size", chunk_size, 1)
         super().__init__(
-            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
-        )
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias,
+            scale=scale, axis=axis, unbiased=unbiased, single=single, nonfinite=nonfinite,
+            detach_statistics=detach_statistics,
+        )  # fmt: skip
         self.chunk_size = chunk_size
 
-    def forward(self, x: Any) -> Tensor:
-        """Normalise ``x``, and in training update the running statistics.
+    def _by_batch(self, x: Tensor, selection: batch_statistics.Selection | None) -> Tensor:
+        """Normalise by the statistics of the chunks, and store them if that is to be."""
+        if not self.training:
+            return super()._by_batch(x, selection)
+        if selection is not None:
+            given = "mask" if selection.weights is None else "sample_weight"
+            raise ValueError(
+                f"GhostBatchNorm: chunks take neither mask nor sample_weight in training, got "
+                f"{given} for x of shape {x.shape}; BatchNorm takes them"
+            )
+        split = _split(x.shape, self.chunk_size)
+        if x.array.size == 0 or split.chunks + (split.rest > 0) <= 1:
+            return super()._by_batch(x, selection)
+        y, batches = self._by_chunks(x, split)
+        if self.track_running_stats:
+            self._store(batches)
+        return y
 
-        Parameters
-        ----------
-        x : Tensor, shape (N, num_features, *S), float32 or float64
-
-        Returns
-        -------
-        Tensor like ``x``
-        """
-        x = x if isinstance(x, Tensor) else as_tensor(x)
-        shape = x.shape
-        fits = len(shape) >= 2 and shape[1] == self.num_features
-        if not self.training or not fits or x.array.size == 0:
-            return super().forward(x)  # which also says what is wrong with a shape
-        split = _split(shape, self.chunk_size)
-        if split.chunks + (split.rest > 0) <= 1:
-            return super().forward(x)
-        return self._by_chunks(x, split)
-
-    def _by_chunks(self, x: Tensor, split: _Split) -> Tensor:
+    def _by_chunks(self, x: Tensor, split: _Split) -> tuple[Tensor, list[Batch]]:
         """Normalise the equal chunks together, then what is left over."""
         count, size, rest = split
         head = x[: count * size] if rest else x
@@ -138,40 +146,47 @@ class GhostBatchNorm(BatchNorm):
             for v in (self.weight, self.bias)
         )
         axis = _channel_axis(x.array)
-        y, mean, var = ops.batch_norm_train(_folded(head, count, axis), weight, bias, eps=self.eps)
-        y = _unfolded(y, count, axis)
-        per_sample = math.prod(x.shape[2:])
-        statistics = [
-            (chunk_mean, chunk_var, size * per_sample)
-            for chunk_mean, chunk_var in zip(
-                mean.reshape(count, -1), var.reshape(count, -1), strict=True
+        together = self._normalised(_folded(head, count, axis), weight, bias)
+        y = _unfolded(together.y, count, axis)
+        batches = [
+            together._replace(mean=mean, var=var)
+            for mean, var in zip(
+                together.mean.reshape(count, -1), together.var.reshape(count, -1), strict=True
             )
         ]
         if rest:
-            tail = ops.batch_norm_train(x[count * size :], self.weight, self.bias, eps=self.eps)
-            y = ops.cat((y, tail.y))
-            statistics.append((tail.mean, tail.var, rest * per_sample))
-        if self.track_running_stats and not is_recomputing():
-            self._update(statistics)
-        return y
+            batches.append(self._normalised(x[count * size :], self.weight, self.bias))
+            y = ops.cat((y, batches[-1].y))
+        return y, batches
 
-    def _update(self, statistics: list[tuple[Array, Array, int]]) -> None:
-        """Move the running statistics towards the mean and variance of n values, one by one."""
-        running_mean, running_var = self.running_mean, self.running_var
-        if running_mean is None or running_var is None:
+    def _normalised(self, x: Tensor, weight: Any, bias: Any) -> Batch:
+        return batch_statistics.normalise(
+            x, weight, bias, self.eps, detach_statistics=self.detach_statistics
+        )
+
+    def _store(self, batches: list[Batch]) -> None:
+        """Move the running statistics towards those of the chunks, one by one: all, or none."""
+        running = self.running_mean, self.running_var
+        if running[0] is None or running[1] is None:
             return
+        mean, var = (Tensor(np.array(buffer.array)) for buffer in running if buffer is not None)
         counter = self.num_batches_tracked
-        for mean, var, n in statistics:
-            factor = self.momentum
-            if factor is None:
-                factor = 1.0 if counter is None else 1.0 / (counter.item() + 1)
-            dispatch.module("batch_norm").update_running(
-                running_mean.array, running_var.array, mean, var, n=n, momentum=factor
-            )
-            if counter is not None:
-                counter.array += 1
-        for buffer in (running_mean, running_var, counter):
+        before = 0 if counter is None else int(counter.item())
+        stored = skipped = 0
+        for batch in batches:
+            momentum = 1.0 / (before + stored + 1) if self.momentum is None else self.momentum
+            outcome = batch_statistics.commit(
+                "GhostBatchNorm", mean, var, batch, momentum=momentum, unbiased=self.unbiased,
+                nonfinite=self.nonfinite,
+            )  # fmt: skip
+            stored += outcome == "stored"
+            skipped += outcome == "skipped"
+        self.num_batches_skipped += skipped
+        if not stored:
+            return
+        for buffer, value in zip((*running, counter), (mean, var, before + stored), strict=True):
             if buffer is not None:
+                buffer.array[...] = value.array if isinstance(value, Tensor) else value
                 buffer.counter[0] += 1
 
     def extra_repr(self) -> str:

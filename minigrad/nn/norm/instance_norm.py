@@ -25,8 +25,6 @@ class _InstanceNorm(RunningNorm):
     _ndim: ClassVar[int]
     _shapes: ClassVar[str]
 
-    running_var: Tensor | None
-
     def __init__(
         self,
         num_features: int,
@@ -68,8 +66,8 @@ class _InstanceNorm(RunningNorm):
 
     def _normalised(self, x: Tensor) -> Tensor:
         running_mean, running_var = self.running_mean, self.running_var
-        by_instance = self.training or running_mean is None
-        if self.training and not self.track_running_stats:
+        by_instance = self._learns() or running_mean is None
+        if self._learns() and not self.track_running_stats:
             running_mean = running_var = None
         y = functional.instance_norm(
             x,
@@ -81,7 +79,7 @@ class _InstanceNorm(RunningNorm):
             self._weight_of_next(),
             self.eps,
         )
-        updated = self.training and running_mean is not None and x.array.size > 0
+        updated = self._learns() and running_mean is not None and x.array.size > 0
         if updated and not is_recomputing():
             self._count()
         return y

@@ -78,8 +78,6 @@ class PerActivationBatchNorm(RunningNorm):
     ((5, 3, 8, 8), (3, 8, 8))
     """
 
-    running_var: Tensor | None
-
     def __init__(
         self,
         shape: int | Sequence[int],
@@ -115,14 +113,14 @@ class PerActivationBatchNorm(RunningNorm):
                 f"PerActivationBatchNorm: expected x of shape (N, *{self.shape}), got {x.shape}"
             )
         running_mean, running_var = self.running_mean, self.running_var
-        by_batch = self.training or running_mean is None
+        by_batch = self._learns() or running_mean is None
         if by_batch and x.shape[0] == 1:
             raise ShapeError(
                 "PerActivationBatchNorm: expected more than one sample where the batch normalises, "
                 f"got x of shape {x.shape}; use larger batches (drop_last=True in the DataLoader), "
                 "or eval() with running statistics"
             )
-        if self.training and not self.track_running_stats:
+        if self._learns() and not self.track_running_stats:
             running_mean = running_var = None
         size = math.prod(self.shape)
         # (N, *S) -> (N, prod(S)); the running statistics are updated through views of them
@@ -134,7 +132,7 @@ class PerActivationBatchNorm(RunningNorm):
         y = functional.batch_norm(
             matrix, mean, var, weight, bias, by_batch, self._weight_of_next(), self.eps
         )
-        updated = self.training and running_mean is not None and x.array.size > 0
+        updated = self._learns() and running_mean is not None and x.array.size > 0
         if updated and not is_recomputing():
             self._count()
         return y.reshape(x.shape)

@@ -10,16 +10,19 @@ from minigrad.arguments import check_number
 from minigrad.device import Device
 from minigrad.nn import init
 from minigrad.nn.functional_norms import check_eps
-from minigrad.nn.module import Module
+from minigrad.nn.norm.freezing import Freezable
 from minigrad.nn.parameter import Parameter, new_parameter
+from minigrad.nn.state_dict import EXTRA_STATE
 from minigrad.tensor import Tensor
 from minigrad.typing import DTypeLike, Shape
 
 __all__ = ["RunningNorm"]
 
 
-class RunningNorm(Module):
+class RunningNorm(Freezable):
     """Base of layers that scale, shift and keep running statistics, all of one shape.
+
+    A frozen layer does what it does in evaluation: see `Freezable`.
 
     Parameters
     ----------
@@ -40,13 +43,12 @@ class RunningNorm(Module):
     """
 
     _fixed_dtype_buffers = frozenset({"running_mean", "running_var", "running_std"})
-    _optional_keys = frozenset({"num_batches_tracked"})
+    _optional_keys = frozenset({"num_batches_tracked", EXTRA_STATE})
     _spread: ClassVar[str] = "running_var"
     """Name of the buffer that measures the spread, which starts at 1."""
 
     weight: Parameter | None
     bias: Parameter | None
-    running_mean: Tensor | None
     num_batches_tracked: Tensor | None
 
     def __init__(
@@ -107,6 +109,10 @@ class RunningNorm(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
+    def _learns(self) -> bool:
+        """Whether the layer is in training and its statistics are not frozen."""
+        return self.training and not self._frozen
+
     def _weight_of_next(self) -> float:
         """Return the weight of the next batch in the running statistics."""
         if self.momentum is not None:
@@ -126,4 +132,5 @@ class RunningNorm(Module):
         return (
             f"eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+            f"{', frozen=True' if self.frozen else ''}"
         )
