@@ -329,9 +329,9 @@ def test_masks_are_for_evaluation_alone(rng: np.random.Generator) -> None:
     layer, mask = nn.GhostBatchNorm(2, 3), mg.tensor([True] * 6 + [False] * 2)
     x = mg.tensor(rng.normal(size=(8, 2)), dtype=np.float32)
     before = buffers(layer)
-    for name, value in (("mask", mask), ("sample_weight", mg.ones(8))):
-        with pytest.raises(ValueError, match=f"neither mask nor sample_weight.*got {name} for"):
-            layer(x, **{name: value})
+    for option, given in (("mask", mask), ("sample_weight", mg.ones(8))):
+        with pytest.raises(ValueError, match=f"neither mask nor sample_weight.*got {option} for"):
+            layer(x, **{option: given})
     for name, value in buffers(layer).items():
         np.testing.assert_array_equal(value, before[name])
     layer(x)
