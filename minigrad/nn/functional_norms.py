@@ -18,12 +18,11 @@ import numpy as np
 
 from minigrad import ops
 from minigrad.arguments import check_integer, check_number
-from minigrad.engine import apply
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.grad_mode import is_recomputing
 from minigrad.kernels import dispatch
 from minigrad.ops.axes import normalize_shape
-from minigrad.ops.batch_norm import BatchNormOutput, BatchNormTrain
+from minigrad.ops.batch_norm import BatchNormOutput
 from minigrad.ops.promotion import cast
 from minigrad.tensor import Tensor, as_tensor
 from minigrad.typing import Shape
@@ -285,7 +284,7 @@ def rms_norm(
     if eps is None:
         eps = float(np.finfo(x.dtype).eps)
     check_eps("rms_norm", eps)
-    if x.array.size == 0:
+    if x.array.size == 0:  # of which there is no mean
         return _affine(x + 0.0, weight, None)
     axes = tuple(range(-len(shape), 0))
     wide = cast(x, np.float64)
@@ -300,9 +299,16 @@ def _normalised(
     x: Tensor, shape: Shape, eps: float, gamma: Any = None, beta: Any = None
 ) -> BatchNormOutput:
     """Normalise the rows of ``x`` in a shape (1, rows, values); a row of one value gives zeros."""
-    # The op itself: the function around it refuses channels of one value.
-    result: BatchNormOutput = apply(BatchNormTrain, x.reshape(shape), gamma, beta, eps=eps)
-    return result
+    rows = x.reshape(shape)
+    if x.array.size == 0:
+        along = (shape[1], 1)
+        weight, bias = (v if v is None else v.reshape(along) for v in (gamma, beta))
+        return BatchNormOutput(_affine(rows + 0.0, weight, bias), *np.zeros((2, shape[1])))
+    if shape[2] > 1:
+        return ops.batch_norm_train(rows, gamma, beta, eps=eps)
+    # Which would be refused, for good reasons in a batch. Twice the same value is a constant row.
+    twice = ops.batch_norm_train(rows.expand((1, shape[1], 2)), gamma, beta, eps=eps)
+    return twice._replace(y=twice.y[:, :, :1])
 
 
 def _affine(x_hat: Tensor, weight: Any, bias: Any) -> Tensor:
