@@ -305,6 +305,10 @@ def test_chunks_that_are_not_finite(
     assert layer.num_batches_skipped == plain.num_batches_skipped == 1
     for name, value in buffers(layer).items():
         np.testing.assert_array_equal(value, buffers(plain)[name])
+    versions = [buffer._version for buffer in layer.buffers()]
+    layer(mg.full((8, 2, 2), np.inf, dtype=np.float64))
+    assert layer.num_batches_skipped == 4
+    assert [buffer._version for buffer in layer.buffers()] == versions  # nothing was stored
     strict = nn.GhostBatchNorm(2, 3, nonfinite="raise", **options)
     before, versions = buffers(strict), [b._version for b in strict.buffers()]
     with pytest.raises(NonFiniteError, match="GhostBatchNorm: the batch has statistics"):

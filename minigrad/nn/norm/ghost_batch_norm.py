@@ -130,7 +130,7 @@ class GhostBatchNorm(BatchNorm):
                 f"{given} for x of shape {x.shape}; BatchNorm takes them"
             )
         split = _split(x.shape, self.chunk_size)
-        if x.array.size == 0 or split.chunks + (split.rest > 0) <= 1:
+        if split.chunks + (split.rest > 0) <= 1:
             return super()._by_batch(x, selection)
         y, batches = self._by_chunks(x, split)
         if self.track_running_stats:
