@@ -23,6 +23,7 @@ from minigrad import ops
 from minigrad.arguments import check_integer, check_number, real_dtype
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.nn import batch_statistics
+from minigrad.nn.functional_norms import group_norm, instance_norm, layer_norm, rms_norm
 from minigrad.ops.loss import Reduction
 from minigrad.tensor import Tensor, _wrap, as_tensor
 from minigrad.typing import DTypeLike
@@ -35,8 +36,11 @@ __all__ = [
     "elu",
     "embedding",
     "gelu",
+    "group_norm",
     "huber_loss",
+    "instance_norm",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -45,6 +49,7 @@ __all__ = [
     "one_hot",
     "pad",
     "relu",
+    "rms_norm",
     "sigmoid",
     "silu",
     "softmax",

@@ -641,6 +641,44 @@ OTHERS = (
     ),
 )
 
+NORMS = (
+    Difference(
+        ("group_norm", "GroupNorm"),
+        "a group of one value gives the bias, whatever the number of samples",
+        "an error if there is one sample",
+        "the result for a sample does not depend on how many others there are",
+        example=lambda torch: (
+            lambda: F.group_norm(mg.ones(1, 2), 2).tolist(),
+            lambda: torch.nn.functional.group_norm(torch.ones(1, 2), 2).tolist(),
+        ),
+    ),
+    Difference(
+        ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"),
+        "running statistics are float64; num_batches_tracked counts the batches, and momentum=None "
+        "averages them",
+        "they have the dtype of the weight; num_batches_tracked stays 0, and momentum=None leaves "
+        "them as they start",
+        "as in BatchNorm",
+        example=lambda torch: (lambda: _instances_tracked(mg), lambda: _instances_tracked(torch)),
+    ),
+    Difference(
+        ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"),
+        "another number of channels than num_features is an error",
+        "only a warning without affine",
+        "a wrong shape is found where it arises",
+        example=lambda torch: (
+            lambda: nn.InstanceNorm1d(3)(mg.ones(1, 2, 2)).tolist(),
+            lambda: _quietly(lambda: torch.nn.InstanceNorm1d(3)(torch.ones(1, 2, 2)).tolist()),
+        ),
+    ),
+)
+
+
+def _instances_tracked(library: Any) -> Any:
+    layer = library.nn.InstanceNorm1d(1, momentum=None, track_running_stats=True)
+    layer(library.tensor([[[1.0, 3.0]]]))
+    return layer.num_batches_tracked.item(), layer.running_mean.tolist()
+
 
 def _quietly(function: Callable[[], Any]) -> Any:
     import warnings
@@ -682,7 +720,7 @@ def _pickled(library: Any) -> int:
     return len(pickle.dumps(library.ones(1)))
 
 
-DIFFERENCES = (*SPECIAL_VALUES, *DTYPES, *GRADIENTS, *SHAPES, *OTHERS)
+DIFFERENCES = (*SPECIAL_VALUES, *DTYPES, *GRADIENTS, *SHAPES, *OTHERS, *NORMS)
 
 WITHOUT_COUNTERPART = {
     "minigrad.apply": "runs an Op: PyTorch has it as a method of autograd.Function",
@@ -770,6 +808,7 @@ def render() -> str:
         ("Dtypes", DTYPES),
         ("Gradients", GRADIENTS),
         ("Shapes and arguments", SHAPES),
+        ("Normalisation", NORMS),
         ("Others", OTHERS),
     )
     for title, rows in sections:

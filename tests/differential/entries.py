@@ -59,6 +59,7 @@ from tests.differential.inputs import (
     with_axes,
 )
 from tests.differential.linalg_entries import linear_algebra
+from tests.differential.norm_entries import norm_functions
 
 TF: Any = torch.nn.functional
 
@@ -319,4 +320,4 @@ def functional() -> list[Entry]:
     return [*entries, Entry("nn.functional.batch_norm", ours, theirs, normalised())]
 
 
-ENTRIES = [*functions(), *array_functions(), *linear_algebra(), *functional()]
+ENTRIES = [*functions(), *array_functions(), *linear_algebra(), *functional(), *norm_functions()]

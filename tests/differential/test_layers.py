@@ -19,6 +19,8 @@ from minigrad.typing import Array
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare")
 
+from tests.differential.norm_entries import NORM_LAYERS  # noqa: E402
+
 TOLERANCE = 1e-10
 """float64 on both sides, through one layer or twelve updates."""
 
@@ -73,15 +75,18 @@ LAYERS: list[tuple[str, tuple[Any, ...], dict[str, Any], Draw]] = [
     ("BCEWithLogitsLoss", (), {}, pair),
     ("CrossEntropyLoss", (), {"label_smoothing": 0.2, "ignore_index": 1}, classes),
     ("NLLLoss", (), {"ignore_index": 1, "reduction": "sum"}, classes),
+    *((name, given, options, normal(*shape)) for name, given, options, shape in NORM_LAYERS),
 ]
 
 
 def test_every_layer_is_compared() -> None:
-    containers = {"BatchNorm", "Module", "ModuleDict", "ModuleList"}
+    containers = {"Module", "ModuleDict", "ModuleList"}
     layers = {
         n
         for n in nn.__all__
-        if inspect.isclass(getattr(nn, n)) and issubclass(getattr(nn, n), Module)
+        if inspect.isclass(getattr(nn, n))
+        and issubclass(getattr(nn, n), Module)
+        and hasattr(torch.nn, n)
     }
     missing = sorted(layers - containers - {name for name, *_ in LAYERS})
     assert not missing, f"not compared with PyTorch: {missing}; add a row to LAYERS of this file"

@@ -7,6 +7,13 @@ from minigrad.nn.norm.batch_norm import (
     BatchNorm3d,
     momentum_from_decay,
 )
+from minigrad.nn.norm.batch_renorm import BatchRenorm, LinearRamp
+from minigrad.nn.norm.ghost_batch_norm import GhostBatchNorm
+from minigrad.nn.norm.group_norm import GroupNorm
+from minigrad.nn.norm.instance_norm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
+from minigrad.nn.norm.layer_norm import LayerNorm
+from minigrad.nn.norm.per_activation import PerActivationBatchNorm
+from minigrad.nn.norm.rms_norm import RMSNorm
 from minigrad.nn.norm.untrained import UntrainedBatchNormWarning
 
 __all__ = [
@@ -14,6 +21,16 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "BatchRenorm",
+    "GhostBatchNorm",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LayerNorm",
+    "LinearRamp",
+    "PerActivationBatchNorm",
+    "RMSNorm",
     "UntrainedBatchNormWarning",
     "momentum_from_decay",
 ]
