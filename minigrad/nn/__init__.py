@@ -33,10 +33,24 @@ from minigrad.nn.norm import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
+    ChannelStatistics,
+    merge_statistics,
     momentum_from_decay,
 )
 from minigrad.nn.parameter import Parameter
 from minigrad.nn.state_dict import IncompatibleKeys, StateDictError
+from minigrad.nn.tools import (
+    BatchNormReport,
+    LayerReport,
+    Problem,
+    bn_report,
+    fold_batch_norm,
+    fold_batch_norm_linear,
+    fold_linear_batch_norm,
+    freeze_batch_norm,
+    precise_batch_norm,
+    unfreeze_batch_norm,
+)
 
 __all__ = [
     "ELU",
@@ -46,6 +60,8 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "BatchNormReport",
+    "ChannelStatistics",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
@@ -54,6 +70,7 @@ __all__ = [
     "Identity",
     "IncompatibleKeys",
     "L1Loss",
+    "LayerReport",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -63,6 +80,7 @@ __all__ = [
     "ModuleList",
     "NLLLoss",
     "Parameter",
+    "Problem",
     "ReLU",
     "RemovableHandle",
     "Sequential",
@@ -73,7 +91,15 @@ __all__ = [
     "StateDictError",
     "Tanh",
     "Unflatten",
+    "bn_report",
+    "fold_batch_norm",
+    "fold_batch_norm_linear",
+    "fold_linear_batch_norm",
+    "freeze_batch_norm",
     "functional",
     "init",
+    "merge_statistics",
     "momentum_from_decay",
+    "precise_batch_norm",
+    "unfreeze_batch_norm",
 ]

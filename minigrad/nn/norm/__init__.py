@@ -7,5 +7,14 @@ from minigrad.nn.norm.batch_norm import (
     BatchNorm3d,
     momentum_from_decay,
 )
+from minigrad.nn.norm.statistics import ChannelStatistics, merge_statistics
 
-__all__ = ["BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "momentum_from_decay"]
+__all__ = [
+    "BatchNorm",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "ChannelStatistics",
+    "merge_statistics",
+    "momentum_from_decay",
+]
