@@ -23,8 +23,6 @@ DISTANCE = 0.3
 """How far evaluation may be from the population, in standard deviations of the worst channel."""
 CERTAIN = 3.0
 """Standard errors of a population that was estimated from few values that are added to it."""
-REMEMBERED_START = 0.05
-"""Weight of the starting values 0 and 1 in the running statistics that is too much."""
 SLOW = 0.01
 """A momentum below which a training of a few hundred batches does not suffice."""
 NO_WEIGHT = 1e-6
@@ -218,9 +216,13 @@ def _of_running(
         return
     momentum = layer.momentum
     start = 0.0 if momentum is None or not seen else (1.0 - momentum) ** seen
-    if start > REMEMBERED_START and momentum is not None:
+    # The population's statistics, if the running ones had met nothing else from the start.
+    expected = ChannelStatistics(
+        population.n, (1.0 - start) * population.mean, (1.0 - start) * population.var + start
+    )
+    if distance(expected, population, layer.eps)[channel] > 0.5 * worst and momentum is not None:
         weight = f"after {seen} batches with momentum {momentum:g} the starting values 0 and 1"
-        finding = f"{off}: {weight} still have a weight of {start:.0%}."
+        finding = f"{off}: {weight} still have a weight of {start:.2g}."
         if momentum < SLOW:
             yield (
                 "momentum too small",

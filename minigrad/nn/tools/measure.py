@@ -190,6 +190,8 @@ def measure(
     with ExitStack() as ends:
         ends.enter_context(same_randomness())
         ends.enter_context(no_grad())
+        # What is not finite is found in the statistics, and reported.
+        ends.enter_context(np.errstate(all="ignore"))
         for one in measured.layers.values():
             if hasattr(one.layer, "nonfinite"):
                 one.layer.nonfinite = "propagate"  # it is reported
