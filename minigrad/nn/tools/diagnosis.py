@@ -21,8 +21,10 @@ SMALL_BATCH = 16
 by 1/sqrt(2n), 18 % for 16 values. (Wu & He 2018, arXiv:1803.08494, figure 1: errors rise below.)"""
 DISTANCE = 0.3
 """How far evaluation may be from the population, in standard deviations of the worst channel."""
+TYPICAL_DISTANCE = 0.15
+"""The same of all channels, as a root mean square; batches of 32 with momentum 0.1 have 0.05."""
 CERTAIN = 3.0
-"""Standard errors of a population that was estimated from few values that are added to it."""
+"""Standard errors that the worst channel is allowed more; the population is estimated, too."""
 SLOW = 0.01
 """A momentum below which a training of a few hundred batches does not suffice."""
 NO_WEIGHT = 1e-6
@@ -171,8 +173,8 @@ def _of_numbers(layer: BatchNorm, statistics: Statistics) -> Iterator[tuple[str,
     if statistics.skipped:
         yield (
             "skipped batches",
-            f"{statistics.skipped} batches were NaN or infinite and did not enter the running "
-            "statistics.",
+            f"Batches that were NaN or infinite and did not enter the running statistics: "
+            f"{statistics.skipped}.",
             "they were no use to the weights either: look at the data, lower the learning rate, "
             "or clip gradients",
         )
@@ -198,7 +200,9 @@ def _of_running(
     if population is None:
         return
     worst = float(np.max(statistics.distance, initial=0.0))
-    if worst <= DISTANCE + CERTAIN * math.sqrt(1.5 / max(1.0, float(population.n))):
+    typical = float(np.sqrt(np.mean(np.square(statistics.distance))))
+    error = CERTAIN * math.sqrt(1.5 / max(1.0, float(population.n)))
+    if worst <= DISTANCE + error and typical <= TYPICAL_DISTANCE + error / CERTAIN:
         return
     channel = int(np.argmax(statistics.distance))
     off = (
@@ -235,7 +239,6 @@ def _of_running(
             yield ("too few batches", finding, "train longer, or precise_batch_norm")
         return
     noise = _noise(layer, measured, statistics, momentum, seen)
-    typical = float(np.sqrt(np.mean(np.square(statistics.distance))))
     if typical <= CERTAIN * noise:
         yield (
             "momentum too large",
@@ -292,14 +295,14 @@ def _of_batches(layer: BatchNorm, measured: LayerMeasurement) -> Iterator[tuple[
     if measured.single:
         yield (
             "batch too small",
-            f"{measured.single} batches have one value per channel, by which training cannot "
-            "normalise.",
+            f"Batches of one value per channel, by which training cannot normalise: "
+            f"{measured.single}.",
             remedy,
         )
     elif 0 < n < SMALL_BATCH:
         yield (
             "batch too small",
-            f"{n:g} values per channel: the standard deviation of a batch is off by "
+            f"With {n:g} values per channel the standard deviation of a batch is off by "
             f"{1.0 / math.sqrt(2.0 * n):.0%} by chance.",
             remedy,
         )
@@ -311,15 +314,15 @@ def _of_channels(layer: BatchNorm, statistics: Statistics) -> Iterator[tuple[str
     if statistics.constant:
         yield (
             "dead channels",
-            f"{len(statistics.constant)} of {total} channels do not vary: the output is their bias "
-            f"({_listed(statistics.constant)}).",
+            f"Channels that do not vary, so that their output is their bias: "
+            f"{len(statistics.constant)} of {total} ({_listed(statistics.constant)}).",
             "the units before have died or the input has constant features: a lower learning rate, "
             "another initialisation, normalise before the ReLU; or remove these channels",
         )
     if statistics.unscaled:
         yield (
             "dead channels",
-            f"{len(statistics.unscaled)} of {total} channels have weight 0 "
+            f"Channels whose weight is 0: {len(statistics.unscaled)} of {total} "
             f"({_listed(statistics.unscaled)}).",
             "no weight decay on weight and bias of normalisation (optim.no_decay_groups); or "
             "remove these channels. A weight that starts at 0 on purpose has not been trained yet",
@@ -327,8 +330,8 @@ def _of_channels(layer: BatchNorm, statistics: Statistics) -> Iterator[tuple[str
     if statistics.below_eps:
         yield (
             "eps dominates",
-            f"{len(statistics.below_eps)} of {total} channels have a variance below eps = "
-            f"{layer.eps:g}, so that they come out with less than 0.71 of their spread "
+            f"Channels whose variance is below eps = {layer.eps:g}, so that their spread comes out "
+            f"as less than 0.71 of weight: {len(statistics.below_eps)} of {total} "
             f"({_listed(statistics.below_eps)}).",
             "a smaller eps, or inputs and weights of a larger scale",
         )

@@ -141,7 +141,8 @@ def batch_statistics(
     """
     nothing = ChannelStatistics(0, *np.zeros((2, layer.num_features)))
     x, axis = as_tensor(args[0] if args else kwargs.get("x")).array, getattr(layer, "axis", 1)
-    if not (x.ndim > max(1, axis) and x.shape[axis] == layer.num_features and x.dtype.kind == "f"):
+    fits = -x.ndim <= axis < x.ndim > 1 and x.shape[axis] == layer.num_features
+    if not fits or x.dtype.kind != "f":
         return nothing  # the layer will say what is wrong
     x = np.moveaxis(x, axis, 1)
     given = [np.asarray(kwargs[name]) for name in ("mask", "sample_weight") if _has(kwargs, name)]

@@ -193,8 +193,8 @@ def measure(
         # What is not finite is found in the statistics, and reported.
         ends.enter_context(np.errstate(all="ignore"))
         for one in measured.layers.values():
-            if hasattr(one.layer, "nonfinite"):
-                one.layer.nonfinite = "propagate"  # it is reported
+            # What these would say is in the report.
+            one.layer.nonfinite, one.layer._warned_untrained = "propagate", True
             for hook in _watch(one, mode):
                 ends.callback(hook.remove)
         for _, batch in limited(loader, num_batches):
@@ -225,7 +225,9 @@ def _watch(one: LayerMeasurement, mode: list[bool]) -> Iterator[Any]:
         part = batch_statistics(layer, args, kwargs)
         if 0 < part.n <= 1 and not is_frozen(layer):
             one.single += 1
-            raise _SingleValue
+            if getattr(layer, "single", "raise") == "raise":
+                raise _SingleValue
+            return
         if part.n:
             one.parts.append(part)
 

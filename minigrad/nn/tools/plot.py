@@ -36,13 +36,12 @@ def plot_report(report: BatchNormReport, path: str | os.PathLike[str] | None) ->
     _draw_gaps(gaps, layers, rows)
     drifts.axvline(0.0, color=_MUTED, linewidth=1.0)
     _draw_channels(drifts, [layer.mean_drift for layer in layers], rows)
-    drifts.set_xscale("symlog", linthresh=1.0)
+    _scale_drifts(drifts)
     drifts.set_title("drift of the running mean\n|running − data| / std, a dot per channel")
     ratios.axvline(1.0, color=_MUTED, linewidth=1.0)
     clipped = [np.clip(layer.var_ratio, 1.0 / _RATIO_LIMIT, _RATIO_LIMIT) for layer in layers]
     _draw_channels(ratios, clipped, rows)
-    ratios.set_xscale("log")
-    _spread_limits(ratios, clipped)
+    _scale_ratios(ratios, clipped)
     ratios.set_title("drift of the running variance\nrunning / data, a dot per channel")
     gaps.set_yticks(rows, [_label(layer) for layer in layers])
     for tick, layer in zip(gaps.get_yticklabels(), layers, strict=True):
@@ -52,8 +51,8 @@ def plot_report(report: BatchNormReport, path: str | os.PathLike[str] | None) ->
         axes.grid(axis="x", color=_GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.tick_params(colors=_MUTED, labelsize=9, length=0)
-        axes.title.set_fontsize(10)
-        axes.title.set_color(_INK)
+        axes.set_title(axes.get_title(), fontsize=10, color=_INK, loc="left")
+        axes.set_title("")
         for side in axes.spines.values():
             side.set_visible(False)
     for tick, layer in zip(gaps.get_yticklabels(), layers, strict=True):
@@ -99,11 +98,31 @@ def _draw_channels(axes: Any, values: list[Any], rows: Any) -> None:
         axes.plot([np.median(known)] * 2, [row - 0.33, row + 0.33], color=_INK, linewidth=2.0)
 
 
-def _spread_limits(axes: Any, values: list[Any]) -> None:
+def _scale_drifts(axes: Any) -> None:
+    """Show 0 to at least 1; decades beyond 3."""
+    largest = max(1.0, axes.dataLim.x1)
+    if largest > 3.0:
+        axes.set_xscale("symlog", linthresh=1.0)
+        decades = 10.0 ** np.arange(0, np.floor(np.log10(largest)) + 1)
+        _set_ticks(axes, [0.0, 0.5, *decades])
+    axes.set_xlim(-0.03 * min(largest, 3.0), 1.1 * largest)
+
+
+def _scale_ratios(axes: Any, values: list[Any]) -> None:
     """Show at least a factor of 2 on both sides of 1."""
-    finite = [one[np.isfinite(one)] for one in values]
+    finite = [one[np.isfinite(one) & (one > 0.0)] for one in values]
     known = np.concatenate([*finite, [0.5, 2.0]])
-    axes.set_xlim(float(known.min()) / 1.2, float(known.max()) * 1.2)
+    least, most = float(known.min()) / 1.2, float(known.max()) * 1.2
+    steps = [1.0, 2.0, 5.0] if most / least < 300.0 else [1.0]
+    ticks = np.outer(10.0 ** np.arange(-4, 5), steps).ravel()
+    axes.set_xscale("log")
+    axes.set_xlim(least, most)
+    _set_ticks(axes, [tick for tick in ticks.tolist() if least <= tick <= most])
+
+
+def _set_ticks(axes: Any, ticks: list[float]) -> None:
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
 
 
 def _label(layer: LayerReport) -> str:

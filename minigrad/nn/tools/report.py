@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -242,7 +243,7 @@ class BatchNormReport:
             for row in rows
         ]
         lines.insert(1, "-" * max(map(len, lines)))
-        lines.append("")
+        lines += ["", *_wrapped("", _LEGEND), ""]
         lines.append(
             f"whole net: evaluation is {_number(self.output_gap)} standard deviations from "
             f"training, over {self.batches} batches"
@@ -251,10 +252,9 @@ class BatchNormReport:
         if not problems:
             lines.append("no problems found")
         for number, problem in enumerate(problems, start=1):
-            lines += [
-                f"{number}. {problem.layer or 'the net'}: {problem.kind}. {problem.finding}",
-                f"   -> {problem.remedy}",
-            ]
+            title = f"layer {problem.layer!r}: {problem.kind}"
+            lines += _wrapped(f"{number}. ", f"{title}. {problem.finding}")
+            lines += _wrapped("   -> ", problem.remedy)
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -287,6 +287,13 @@ class BatchNormReport:
         return plot_report(self, path)
 
 
+_WIDTH = 100
+_LEGEND = (
+    "gap: evaluation from training, in standard deviations of the output (own: for the same "
+    "input); mean drift: |running - data| / std, of the worst channel; var ratio: running / data; "
+    "memory: batches that the running statistics remember, 1 / momentum; n: values per channel of "
+    "a batch"
+)
 _HEADER = (
     "layer", "gap", "own", "mean drift", "(median)", "var ratio", "(median)", "batches", "memory",
     "n", "notes",
@@ -315,6 +322,13 @@ def _row(layer: LayerReport) -> tuple[str, ...]:
         _number(layer.values_per_channel),
         ", ".join(notes) or "ok" * (not layer.problems),
     )
+
+
+def _wrapped(start: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=start, subsequent_indent=" " * len(start),
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _number(value: float) -> str:
