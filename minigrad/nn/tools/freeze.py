@@ -37,11 +37,12 @@ def freeze_batch_norm(net: Module, *, parameters: bool = False) -> int:
     --------
     >>> import minigrad as mg
     >>> net = mg.nn.Sequential(mg.nn.Linear(4, 3), mg.nn.BatchNorm1d(3))
+    >>> _ = net(mg.randn(8, 4))
     >>> mg.nn.freeze_batch_norm(net)
     1
     >>> _ = net.train()(mg.ones(1, 4))  # one sample will do
     >>> net[1].num_batches_tracked.item()
-    0
+    1
     """
     layers = batch_norm_layers("freeze_batch_norm", net)
     for path, layer in layers.items():

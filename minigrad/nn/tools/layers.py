@@ -170,15 +170,16 @@ def _has(kwargs: dict[str, Any], name: str) -> bool:
 def restored(net: Module) -> Iterator[None]:
     """Give every module its mode and every buffer its values back after the block."""
     modes = [(module, module.training) for module in net.modules()]
-    buffers = [(buffer, buffer.array.copy()) for buffer in net.buffers()]
+    # With the values the version is what it was: nothing is recorded in between.
+    buffers = [(buffer, buffer.array.copy(), buffer.counter[0]) for buffer in net.buffers()]
     try:
         yield
     finally:
         for module, mode in modes:
             module.training = mode
-        for buffer, values in buffers:
+        for buffer, values, version in buffers:
             buffer.array[...] = values
-            buffer.counter[0] += 1
+            buffer.counter[0] = version
 
 
 def only_batch_norm_trains(net: Module) -> None:

@@ -180,10 +180,11 @@ class _Watch:
             )
         wrong = ~(np.isfinite(part.mean) & np.isfinite(part.var))
         if wrong.any():
+            channel = int(np.argmax(wrong))
             raise ValueError(
-                f"{where}NaN or infinite values, got them in channel {int(np.argmax(wrong))} and "
-                f"{int(wrong.sum())} of {len(wrong)} in all; look at the data, or at the weights "
-                "before this layer"
+                f"{where}NaN or infinite values in {int(wrong.sum())} of {len(wrong)} channels, "
+                f"got mean {part.mean[channel]} and variance {part.var[channel]} in channel "
+                f"{channel}; look at the data, or at the weights before this layer"
             )
         self.parts.append(part)
 

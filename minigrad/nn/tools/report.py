@@ -318,7 +318,7 @@ def _row(layer: LayerReport) -> tuple[str, ...]:
         _number(layer.worst_var_ratio),
         _number(layer.median_var_ratio),
         "-" if batches is None else str(batches),
-        "all" if layer.momentum is None else _number(layer.batches_remembered),
+        "all" if layer.momentum is None else f"{layer.batches_remembered:.0f}",
         _number(layer.values_per_channel),
         ", ".join(notes) or "ok" * (not layer.problems),
     )

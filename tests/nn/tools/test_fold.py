@@ -63,7 +63,7 @@ def test_drawn_nets(spec: NetworkSpec, seed: int, dtype: Any, by_example: bool) 
 FORMS: list[tuple[bool, dict[str, Any]]] = [
     (bias, norm)
     for bias in (True, False)
-    for norm in ({}, {"affine": False}, {"bias": False}, {"eps": 0.5})
+    for norm in ({}, {"affine": False}, {"bias": False}, {"scale": False}, {"eps": 0.5})
 ]
 
 
@@ -87,13 +87,6 @@ def test_every_form_of_a_pair(bias: bool, norm: dict[str, Any], rng: np.random.G
     np.testing.assert_allclose(
         folded.bias.array, (start - bn.running_mean.array) * scale + beta, 1e-13
     )
-
-
-def test_beta_alone(rng: np.random.Generator) -> None:
-    linear, bn = pair(True, {})
-    bn.weight = None
-    x = mg.Tensor(rng.normal(size=(7, 4)))
-    agree(nn.fold_linear_batch_norm(linear, bn)(x), bn(linear(x)), FLOAT64)
 
 
 @pytest.mark.parametrize(("bias", "norm"), FORMS)
@@ -381,6 +374,16 @@ def test_what_pairs_refuse() -> None:
     bn.weight.array[...] = 1e30  # type: ignore[union-attr]
     with pytest.raises(ValueError, match=r"must be finite, got infinite ones or NaN: .* float32"):
         nn.fold_linear_batch_norm(linear, bn)
+
+
+def test_the_last_axis_of_any_input(rng: np.random.Generator) -> None:
+    """Channels last: as many axes before as there are."""
+    mg.manual_seed(0)
+    norm = nn.BatchNorm3d(3, axis=-1, dtype=np.float64)
+    net = trained(nn.Sequential(nn.Linear(4, 3, dtype=np.float64), norm), 2)
+    x = mg.Tensor(rng.normal(size=(2, 3, 1, 2, 4)))
+    for folded in (nn.fold_batch_norm(net), nn.fold_batch_norm(net, x)):
+        agree(folded(x), net(x), FLOAT64)
 
 
 def test_an_axis_that_only_an_example_tells() -> None:

@@ -242,6 +242,79 @@ def test_layers_that_do_not_track_are_left_alone(rng: np.random.Generator) -> No
     assert found.get_submodule("6").running_mean is None
 
 
+def test_the_convention_of_the_layer(rng: np.random.Generator) -> None:
+    """A layer that stores biased variances gets those."""
+    x = rng.normal(size=(7, 3))
+    layer = nn.BatchNorm1d(3, dtype=np.float64, unbiased=False)
+    data = [mg.Tensor(x[:3]), mg.Tensor(x[3:])]
+    pooled = nn.precise_batch_norm(layer, data, method="pooled")
+    np.testing.assert_allclose(pooled.running_var.array, x.var(0), rtol=CLOSE)
+    mean = nn.precise_batch_norm(layer, data)
+    expected = (3 * x[:3].var(0) + 4 * x[3:].var(0)) / 7
+    np.testing.assert_allclose(mean.running_var.array, expected, rtol=CLOSE)
+
+
+def test_channels_on_another_axis(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(4, 5, 3)) + 1.0
+    layer = nn.BatchNorm1d(3, axis=-1, dtype=np.float64)
+    found = nn.precise_batch_norm(layer, [mg.Tensor(x[:1]), mg.Tensor(x[1:])], method="pooled")
+    np.testing.assert_allclose(found.running_mean.array, x.mean((0, 1)), rtol=CLOSE)
+    rows = x.reshape(-1, 3)
+    np.testing.assert_allclose(found.running_var.array, rows.var(0, ddof=1), rtol=CLOSE)
+
+
+class Padded(nn.Module):
+    """Hands a mask, or weights, on to the layer."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(2, dtype=np.float64, **options)
+
+    def forward(self, x: Any, **chosen: Any) -> Any:
+        return self.bn(x, **chosen)
+
+
+@pytest.mark.parametrize("kind", ["mask", "sample_weight", "both"])
+@pytest.mark.parametrize("whole_samples", [False, True])
+def test_masks_and_weights(kind: str, whole_samples: bool, rng: np.random.Generator) -> None:
+    """The same statistics as the layer stores when it trains."""
+    x = rng.normal(size=(6, 2, 4)) + 100.0
+    shape = (6,) if whole_samples else (6, 4)
+    chosen: dict[str, Any] = {}
+    if kind != "sample_weight":
+        mask = rng.integers(0, 2, shape).astype(bool)
+        mask[:2] = True
+        chosen["mask"] = mg.Tensor(mask)
+    if kind != "mask":
+        chosen["sample_weight"] = mg.Tensor(rng.uniform(0.5, 2.0, shape))
+    if kind == "mask" and not whole_samples:
+        x[~np.broadcast_to(mask[:, None], x.shape)] = np.nan  # what is masked may be anything
+    net = Padded(momentum=1.0)
+    found = nn.precise_batch_norm(net, [x], forward=lambda net, x: net(mg.Tensor(x), **chosen))
+    net(mg.Tensor(x), **chosen)
+    for name in ("running_mean", "running_var"):
+        np.testing.assert_allclose(
+            getattr(found.bn, name).array, getattr(net.bn, name).array, rtol=1e-10
+        )
+
+
+def test_a_batch_that_is_masked_altogether_counts_for_nothing(rng: np.random.Generator) -> None:
+    x = mg.Tensor(rng.normal(size=(6, 2)))
+    found = nn.precise_batch_norm(
+        Padded(), [True, False], forward=lambda net, on: net(x, mask=mg.Tensor(np.full(6, on)))
+    )
+    assert found.bn.num_batches_tracked.item() == 1
+    np.testing.assert_allclose(found.bn.running_mean.array, x.array.mean(0), rtol=CLOSE)
+
+
+@pytest.mark.parametrize("policy", ["skip", "raise"])
+def test_a_policy_for_nan_does_not_hide_it(policy: Any, rng: np.random.Generator) -> None:
+    layer = nn.BatchNorm1d(4, dtype=np.float64, nonfinite=policy)
+    data = batches(rng, [4, 4])
+    data[1].array[0, 3] = np.nan
+    refused(ValueError, "batch 1 gives layer '' NaN .* channel 3", layer, data)
+
+
 def refused(error: type[Exception], match: str, layers: Any, loader: Any, **options: Any) -> None:
     """Check an error, and that it leaves the net as it was, in place too."""
     for inplace in (False, True):
@@ -268,7 +341,7 @@ def test_values_that_are_not_finite_name_layer_and_batch(
     layers, data = net(), batches(rng, [4, 4])
     layers[4].weight.array[1, 2] = value
     with np.errstate(invalid="ignore"):
-        refused(ValueError, "batch 0 gives layer '5' NaN .* channel 1 and 1 of 3", layers, data)
+        refused(ValueError, "batch 0 gives layer '5' NaN .* 1 of 3 .* in channel 1", layers, data)
     data[1].array[2, 0] = np.nan
     refused(ValueError, "batch 1 gives layer '1' NaN or infinite", net(), data)
 
