@@ -40,9 +40,9 @@ from minigrad.nn.norm import (
 from minigrad.nn.parameter import Parameter
 from minigrad.nn.state_dict import IncompatibleKeys, StateDictError
 from minigrad.nn.tools import (
+    BatchNormLayerReport,
+    BatchNormProblem,
     BatchNormReport,
-    LayerReport,
-    Problem,
     bn_report,
     fold_batch_norm,
     fold_batch_norm_linear,
@@ -60,6 +60,8 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "BatchNormLayerReport",
+    "BatchNormProblem",
     "BatchNormReport",
     "ChannelStatistics",
     "CrossEntropyLoss",
@@ -70,7 +72,6 @@ __all__ = [
     "Identity",
     "IncompatibleKeys",
     "L1Loss",
-    "LayerReport",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -80,7 +81,6 @@ __all__ = [
     "ModuleList",
     "NLLLoss",
     "Parameter",
-    "Problem",
     "ReLU",
     "RemovableHandle",
     "Sequential",

@@ -50,7 +50,8 @@ EXEMPT: dict[str, str] = {
     **dict.fromkeys(
         ("mg.BatchNormOutput", "mg.ValuesAndIndices", "mg.get_num_threads", "mg.info", "mg.Op",
          "mg.is_grad_enabled", "mg.no_grad", "mg.enable_grad", "nn.IncompatibleKeys", "nn.Module",
-         "nn.BatchNormReport", "nn.ChannelStatistics", "nn.LayerReport", "nn.Problem",
+         "nn.BatchNormLayerReport", "nn.BatchNormProblem", "nn.BatchNormReport",
+         "nn.ChannelStatistics",
          "nn.RemovableHandle", "nn.StateDictError", "nn.Sigmoid", "nn.Tanh", "train.Average",
          "train.BatchOfOneWarning", "train.Callback", "train.History", "train.Run",
          "train.ThreadsChangedWarning", "data.Dataset", "data.Digits", "testing.GradcheckError",

@@ -92,6 +92,14 @@ def test_two_parts_against_exact_fractions() -> None:
     assert math.isclose(float(found.m2[0]), float(5 * var), rel_tol=1e-6)
 
 
+def test_equal_means_are_met_exactly() -> None:
+    """They are measured from one of them, not from that of a part without values."""
+    value = 1e6 + 1.0 / 3.0
+    parts = [(0, [0.0], [0.0]), *((n, [value], [0.0]) for n in (3, 4, 7))]
+    _, mean, var = merge_statistics(parts)
+    assert (mean.item(), var.item()) == (value, 0.0)
+
+
 def test_channels_may_differ_in_size() -> None:
     x = np.array([[1.0, 10.0], [2.0, 20.0], [6.0, 60.0], [9.0, 90.0]])
     parts = [

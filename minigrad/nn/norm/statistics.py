@@ -112,7 +112,6 @@ def merge_statistics(parts: Iterable[tuple[Any, Any, Any]]) -> ChannelStatistics
     with np.errstate(invalid="ignore", over="ignore"):
         weights = counts / total  # of each part: no product of n and a variance overflows
         distances = np.where(present, means - start, 0.0)
-        weights = np.where(present, weights, 0.0)
         centre = np.sum(weights * distances, axis=0)
         squares = np.square(np.where(present, distances - centre, 0.0))
         mean = start + centre

@@ -10,12 +10,17 @@ from minigrad.nn.tools.fold import (
 )
 from minigrad.nn.tools.freeze import freeze_batch_norm, unfreeze_batch_norm
 from minigrad.nn.tools.precise import precise_batch_norm
-from minigrad.nn.tools.report import BatchNormReport, LayerReport, Problem, bn_report
+from minigrad.nn.tools.report import (
+    BatchNormLayerReport,
+    BatchNormProblem,
+    BatchNormReport,
+    bn_report,
+)
 
 __all__ = [
+    "BatchNormLayerReport",
+    "BatchNormProblem",
     "BatchNormReport",
-    "LayerReport",
-    "Problem",
     "bn_report",
     "fold_batch_norm",
     "fold_batch_norm_linear",

@@ -14,7 +14,7 @@ from minigrad.nn.tools.layers import is_frozen
 from minigrad.nn.tools.measure import LayerMeasurement
 from minigrad.typing import Array
 
-__all__ = ["Problem", "Statistics", "diagnose"]
+__all__ = ["BatchNormProblem", "Statistics", "diagnose"]
 
 SMALL_BATCH = 16
 """Values per channel below which the statistics of a batch are noise: its standard deviation is off
@@ -34,7 +34,7 @@ ROUNDINGS = 4.0
 
 
 @dataclass(frozen=True)
-class Problem:
+class BatchNormProblem:
     """Something that is wrong with a layer.
 
     Attributes
@@ -126,7 +126,7 @@ def distance(used: ChannelStatistics, true: ChannelStatistics, eps: float) -> Ar
 
 def diagnose(
     path: str, layer: BatchNorm, measured: LayerMeasurement, statistics: Statistics
-) -> tuple[Problem, ...]:
+) -> tuple[BatchNormProblem, ...]:
     """Return everything that is wrong with a layer, the worst first."""
     found: list[tuple[str, str, str]] = []
     found += _of_numbers(layer, statistics)
@@ -142,7 +142,7 @@ def diagnose(
         found += _of_running(layer, measured, statistics)
     found += _of_batches(layer, measured)
     found += _of_channels(layer, statistics)
-    return tuple(Problem(path, *texts) for texts in found)
+    return tuple(BatchNormProblem(path, *texts) for texts in found)
 
 
 def _of_numbers(layer: BatchNorm, statistics: Statistics) -> Iterator[tuple[str, str, str]]:

@@ -14,15 +14,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.arguments import check_number
-from minigrad.errors import DTypeError, ShapeError
+from minigrad.errors import DTypeError
+from minigrad.nn.activation import ReLU
 from minigrad.nn.container import Sequential
 from minigrad.nn.linear import Identity, Linear
 from minigrad.nn.module import Module
 from minigrad.nn.norm.batch_norm import BatchNorm
 from minigrad.nn.parameter import Parameter
+from minigrad.nn.tools.affine import affine_of, check_axis, check_norm, described, is_plain
 from minigrad.nn.tools.flow import Run, watched_run
-from minigrad.nn.tools.layers import check_net, is_frozen
-from minigrad.tensor import Tensor
+from minigrad.nn.tools.layers import check_net
 from minigrad.typing import Array
 
 __all__ = ["fold_batch_norm", "fold_batch_norm_linear", "fold_linear_batch_norm"]
@@ -34,6 +35,10 @@ these channels have in the output. A convolution of any number of groups is one 
 _RTOL = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-10}
 """Allowed difference on an example, relative to the largest output: roundings of a sum of a few
 hundred products, times some hundred for channels far from zero, for which a folded bias cancels."""
+
+
+_ACTIVATIONS: dict[str | None, type[Module]] = {None: Identity, "relu": ReLU}
+"""What stands where batch normalisation with an activation of its own was."""
 
 
 class _Pair(NamedTuple):
@@ -99,13 +104,18 @@ def fold_linear_batch_norm(linear: Module, bn: BatchNorm) -> Module:
     """
     name = "fold_linear_batch_norm"
     _check_pair(name, linear, bn, "")
-    scale, _ = _scale_and_shift(name, bn, "")
+    _check_no_activation(name, bn)
+    return _folded(name, linear, bn, "")
+
+
+def _folded(name: str, linear: Module, bn: BatchNorm, where: str) -> Module:
+    """Return the one layer, without the activation of ``bn`` if it has one."""
+    scale, mean, shift = affine_of(name, bn, where)
     folded = copy.deepcopy(linear).eval()
     weight, bias = np.asarray(linear.weight.detach(), np.float64), linear.bias
     along = (-1, *(1,) * (weight.ndim - 1))
     old = 0.0 if bias is None else np.asarray(bias.detach(), np.float64)
-    new = scale * (old - _running(bn).mean) + _vector(bn.bias, 0.0)
-    _store(name, folded, weight * scale.reshape(along), new)
+    _store(name, folded, weight * scale.reshape(along), scale * (old - mean) + shift)
     return folded
 
 
@@ -134,15 +144,16 @@ def fold_batch_norm_linear(bn: BatchNorm, linear: Linear) -> Linear:
     convolution that pads with zeros could not do the same: it would have to pad with the mean.
     """
     name = "fold_batch_norm_linear"
-    _check_norm(name, bn, "")
+    check_norm(name, bn, "")
     if not isinstance(linear, Linear):
-        raise DTypeError(f"{name}: linear must be a Linear, got {_described(linear)}")
-    _check_axis(name, bn, linear.in_features, -1, "")
-    scale, shift = _scale_and_shift(name, bn, "")
+        raise DTypeError(f"{name}: linear must be a Linear, got {described(linear)}")
+    check_axis(name, bn, linear.in_features, -1, "")
+    _check_no_activation(name, bn)
+    affine = affine_of(name, bn, "")
     folded = copy.deepcopy(linear).eval()
     weight = np.asarray(linear.weight.detach(), np.float64)
     bias = 0.0 if linear.bias is None else np.asarray(linear.bias.detach(), np.float64)
-    _store(name, folded, weight * scale, bias + weight @ shift)
+    _store(name, folded, weight * affine.scale, bias + weight @ affine.shift)
     return folded
 
 
@@ -183,8 +194,8 @@ def fold_batch_norm(net: Module, example: Any = None, *, rtol: float | None = No
     Module
         In evaluation mode and without gradients. A `Linear` that was followed by batch
         normalisation has other values and a bias; an `Identity` stands where the normalisation
-        was, so every other layer keeps its path and its keys in the state_dict. Batch
-        normalisation that follows something else is left as it is.
+        was (a `ReLU`, if it had one of its own), so every other layer keeps its path and its keys
+        in the state_dict. Batch normalisation that follows something else is left as it is.
 
     Raises
     ------
@@ -228,7 +239,7 @@ def fold_batch_norm(net: Module, example: Any = None, *, rtol: float | None = No
     else:
         net = copy.deepcopy(net)  # evaluation of all of it is not the caller's mode
         modes = {path: module.training for path, module in net.named_modules()}
-        run = watched_run(net.eval(), args, _is_layer, _is_plain)
+        run = watched_run(net.eval(), args, _is_layer, is_plain)
         for path, module in net.named_modules():
             module.training = modes[path]
         pairs = [_Pair(*pair) for pair in run.pairs()]
@@ -245,20 +256,15 @@ def fold_batch_norm(net: Module, example: Any = None, *, rtol: float | None = No
         layer, norm = net.get_submodule(pair.layer), net.get_submodule(pair.norm)
         _check_pair(name, layer, norm, f" {pair.norm!r}")
         _check_hooks(pair, layer, norm)
-        _replace(folded, pair.layer, fold_linear_batch_norm(layer, norm))  # type: ignore[arg-type]
-        _replace(folded, pair.norm, Identity().eval())
+        _replace(folded, pair.layer, _folded(name, layer, norm, f" {pair.norm!r}"))  # type: ignore[arg-type]
+        _replace(folded, pair.norm, _ACTIVATIONS[_activation(norm)]().eval())
     if run is not None:
-        _compare(run, watched_run(folded, args, _is_layer, _is_plain), pairs, rtol)
+        _compare(run, watched_run(folded, args, _is_layer, is_plain), pairs, rtol)
     return folded
 
 
 def _is_layer(module: Module) -> bool:
     return type(module) in _CHANNEL_AXES
-
-
-def _is_plain(module: Module) -> bool:
-    """Whether a module is batch normalisation that is affine in evaluation."""
-    return isinstance(module, BatchNorm) and type(module).forward is BatchNorm.forward
 
 
 def _neighbours(net: Module) -> Iterator[_Pair]:
@@ -268,7 +274,7 @@ def _neighbours(net: Module) -> Iterator[_Pair]:
         start = f"{path}." if path else ""
         children = [(start + name, child) for name, child in module.named_children()]
         for (first, layer), (second, norm) in itertools.pairwise(children):
-            if _is_layer(layer) and _is_plain(norm):
+            if _is_layer(layer) and is_plain(norm):
                 yield _Pair(first, second)
 
 
@@ -323,77 +329,27 @@ def _compare(before: Run, after: Run, pairs: list[_Pair], rtol: float | None) ->
             )
 
 
-# ---------------------------------------------------------------------------------- what fits
-
-
-class _Running(NamedTuple):
-    mean: Array
-    var: Array
-
-
-def _running(bn: BatchNorm) -> _Running:
-    mean, var = bn.running_mean, bn.running_var
-    assert mean is not None  # noqa: S101 - checked by _check_norm
-    assert var is not None  # noqa: S101
-    return _Running(np.asarray(mean, np.float64), np.asarray(var, np.float64))
-
-
-def _vector(parameter: Tensor | None, default: float) -> Any:
-    return default if parameter is None else np.asarray(parameter.detach(), np.float64)
-
-
-def _scale_and_shift(name: str, bn: BatchNorm, where: str) -> tuple[Array, Array]:
-    """Return what the layer multiplies and adds in evaluation, shape (C,), float64."""
-    mean, var = _running(bn)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        scale = np.asarray(_vector(bn.weight, 1.0) / np.sqrt(var + bn.eps))
-        shift = _vector(bn.bias, 0.0) - mean * scale
-    wrong = ~(np.isfinite(scale) & np.isfinite(shift))
-    if wrong.any():
-        channel = int(np.argmax(wrong))
-        raise ValueError(
-            f"{name}: batch normalisation{where} must scale and shift by finite numbers, got "
-            f"{scale[channel]} and {shift[channel]} for channel {channel}, whose running mean is "
-            f"{mean[channel]} and variance {var[channel]}"
-        )
-    return scale, shift
-
-
 def _check_pair(name: str, layer: Any, bn: Any, where: str) -> None:
     if type(layer) not in _CHANNEL_AXES:
         known = " or ".join(kind.__name__ for kind in _CHANNEL_AXES)
-        raise DTypeError(f"{name}: linear must be a {known}, got {_described(layer)}")
-    _check_norm(name, bn, where)
-    _check_axis(name, bn, layer.weight.shape[0], _CHANNEL_AXES[type(layer)], where)
-
-
-def _check_norm(name: str, bn: Any, where: str) -> None:
-    if not _is_plain(bn):
-        raise DTypeError(
-            f"{name}: bn must be a BatchNorm with the forward pass of that class, got "
-            f"{_described(bn)}"
-        )
-    if bn.training and not is_frozen(bn):
+        raise DTypeError(f"{name}: linear must be a {known}, got {described(layer)}")
+    check_norm(name, bn, where)
+    check_axis(name, bn, layer.weight.shape[0], _CHANNEL_AXES[type(layer)], where)
+    if _activation(bn) not in _ACTIVATIONS:
         raise ValueError(
-            f"{name}: batch normalisation{where} must be in evaluation mode, got training mode, in "
-            "which it normalises by the batch; call eval() first"
+            f"{name}: batch normalisation{where} must have an activation among "
+            f"{list(_ACTIVATIONS)}, got {_activation(bn)!r}"
         )
-    if bn.running_mean is None or bn.running_var is None:
+
+
+def _check_no_activation(name: str, bn: BatchNorm) -> None:
+    if _activation(bn) is not None:
         raise ValueError(
-            f"{name}: batch normalisation{where} must have running statistics, got "
-            f"track_running_stats={bn.track_running_stats}"
+            f"{name}: bn must have no activation of its own, which is not affine, got "
+            f"activation={_activation(bn)!r}; fold_batch_norm leaves one in its place"
         )
 
 
-def _check_axis(name: str, bn: BatchNorm, channels: int, channel_axis: int, where: str) -> None:
-    axis = getattr(bn, "axis", 1)
-    fits = axis == channel_axis or (channel_axis == -1 and axis == 1 and 2 in bn._ndims)
-    if channels != bn.num_features or not fits:
-        raise ShapeError(
-            f"{name}: batch normalisation{where} must have the {channels} channels on axis "
-            f"{channel_axis}, got {bn.num_features} on axis {axis} of inputs {bn._shapes}"
-        )
-
-
-def _described(value: Any) -> str:
-    return f"{value!r} ({type(value).__name__})"
+def _activation(bn: Module) -> str | None:
+    activation: str | None = getattr(bn, "activation", None)
+    return activation

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from minigrad.nn.tools.report import BatchNormReport, LayerReport
+    from minigrad.nn.tools.report import BatchNormLayerReport, BatchNormReport
 
 try:
     from matplotlib.figure import Figure
@@ -68,7 +68,7 @@ def plot_report(report: BatchNormReport, path: str | os.PathLike[str] | None) ->
     return figure
 
 
-def _draw_gaps(axes: Any, layers: list[LayerReport], rows: Any) -> None:
+def _draw_gaps(axes: Any, layers: list[BatchNormLayerReport], rows: Any) -> None:
     """Draw the gap of each layer as a bar, and its own part as a thinner one in front."""
     gaps = np.nan_to_num([layer.gap for layer in layers])
     own = np.nan_to_num([layer.own_gap for layer in layers])
@@ -125,7 +125,7 @@ def _set_ticks(axes: Any, ticks: list[float]) -> None:
     axes.minorticks_off()
 
 
-def _label(layer: LayerReport) -> str:
+def _label(layer: BatchNormLayerReport) -> str:
     name = layer.path or layer.kind
     kinds = ", ".join(dict.fromkeys(problem.kind for problem in layer.problems))
     return f"{name}: {kinds}" if kinds else name

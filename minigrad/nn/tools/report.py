@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad.nn.module import Module
 from minigrad.nn.norm.batch_norm import BatchNorm
-from minigrad.nn.tools.diagnosis import Problem, Statistics, diagnose
+from minigrad.nn.tools.diagnosis import BatchNormProblem, Statistics, diagnose
 from minigrad.nn.tools.layers import Forward, batch_norm_layers, check_batches, is_frozen, tracks
 from minigrad.nn.tools.measure import LayerMeasurement, measure
 from minigrad.typing import Array
@@ -21,7 +21,7 @@ from minigrad.typing import Array
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BatchNormReport", "LayerReport", "Problem", "bn_report"]
+__all__ = ["BatchNormLayerReport", "BatchNormProblem", "BatchNormReport", "bn_report"]
 
 
 def bn_report(
@@ -80,10 +80,10 @@ def bn_report(
     return BatchNormReport(reports, measured.batches, measured.output_gap)
 
 
-def _of_layer(path: str, layer: BatchNorm, measured: LayerMeasurement) -> LayerReport:
+def _of_layer(path: str, layer: BatchNorm, measured: LayerMeasurement) -> BatchNormLayerReport:
     statistics = Statistics(layer, measured)
     counter = layer.num_batches_tracked
-    return LayerReport(
+    return BatchNormLayerReport(
         path=path,
         kind=type(layer).__name__,
         channels=layer.num_features,
@@ -106,7 +106,7 @@ def _of_layer(path: str, layer: BatchNorm, measured: LayerMeasurement) -> LayerR
 
 
 @dataclass(frozen=True, eq=False)
-class LayerReport:
+class BatchNormLayerReport:
     """What `bn_report` found in one layer.
 
     Attributes
@@ -136,7 +136,7 @@ class LayerReport:
         ``running_var / var``, both unbiased.
     constant_channels, unscaled_channels, channels_below_eps : tuple of int
         Whose values do not vary; whose weight is zero; whose variance is smaller than eps.
-    problems : tuple of Problem
+    problems : tuple of BatchNormProblem
     """
 
     path: str
@@ -156,7 +156,7 @@ class LayerReport:
     constant_channels: tuple[int, ...]
     unscaled_channels: tuple[int, ...]
     channels_below_eps: tuple[int, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[BatchNormProblem, ...]
 
     @property
     def batches_remembered(self) -> float:
@@ -214,7 +214,7 @@ class BatchNormReport:
 
     Attributes
     ----------
-    layers : list of LayerReport
+    layers : list of BatchNormLayerReport
         In the order of the net.
     batches : int
         That were looked at.
@@ -223,12 +223,12 @@ class BatchNormReport:
         standard deviations of the latter; NaN if it returns no floating Tensor.
     """
 
-    layers: list[LayerReport]
+    layers: list[BatchNormLayerReport]
     batches: int
     output_gap: float
 
     @property
-    def problems(self) -> list[Problem]:
+    def problems(self) -> list[BatchNormProblem]:
         """The problems of all layers, in the order of the net."""
         return [problem for layer in self.layers for problem in layer.problems]
 
@@ -300,7 +300,7 @@ _HEADER = (
 )  # fmt: skip
 
 
-def _row(layer: LayerReport) -> tuple[str, ...]:
+def _row(layer: BatchNormLayerReport) -> tuple[str, ...]:
     notes = [
         *(["frozen"] if layer.frozen else [] if layer.tracks else ["no tracking"]),
         *([f"{len(layer.constant_channels)} constant"] if layer.constant_channels else []),

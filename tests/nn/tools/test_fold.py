@@ -101,6 +101,32 @@ def test_the_other_way(bias: bool, norm: dict[str, Any], rng: np.random.Generato
     assert not folded.training
 
 
+class Rectified(nn.BatchNorm1d):
+    """What a layer with an activation of its own looks like."""
+
+    activation: str | None = "relu"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return mg.relu(super().__call__(*args, **kwargs))
+
+
+def test_an_activation_of_the_layer_stays(rng: np.random.Generator) -> None:
+    mg.manual_seed(0)
+    norm = Rectified(3, dtype=np.float64)
+    net: Any = trained(nn.Sequential(nn.Linear(4, 3, dtype=np.float64), norm), 4)
+    x = mg.Tensor(rng.normal(size=(7, 4)))
+    folded = nn.fold_batch_norm(net)
+    assert repr(folded.get_submodule("1")) == "ReLU()"
+    agree(folded(x), net(x), FLOAT64)
+    with pytest.raises(ValueError, match=r"no activation of its own.*got activation='relu'"):
+        nn.fold_linear_batch_norm(*net)
+    with pytest.raises(ValueError, match=r"no activation of its own.*got activation='relu'"):
+        nn.fold_batch_norm_linear(norm, nn.Linear(3, 3, dtype=np.float64))
+    norm.activation = "tanh"
+    with pytest.raises(ValueError, match=r"'1' must have an activation among .* got 'tanh'"):
+        nn.fold_batch_norm(net)
+
+
 def test_float32_is_rounded_once(rng: np.random.Generator) -> None:
     """Arithmetic in float64: the weights are those of the float64 pair, rounded."""
     linear, bn = pair(True, {}, np.float32)

@@ -168,6 +168,33 @@ def test_what_a_loader_yields(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(found["5.running_var"].array, expected["5.running_var"].array)
 
 
+class Sum(nn.Module):
+    """Two inputs, normalised together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm1d(4, dtype=np.float64)
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return self.bn(x + y)
+
+
+def test_all_but_the_target_are_inputs(rng: np.random.Generator) -> None:
+    x, y = mg.Tensor(rng.normal(size=(6, 4))), mg.Tensor(rng.normal(size=(6, 4)))
+    loader = DataLoader(TensorDataset(x, y, mg.arange(6)), batch_size=6)
+    found = nn.precise_batch_norm(Sum(), loader)
+    np.testing.assert_allclose(found.bn.running_mean.array, (x.array + y.array).mean(0), rtol=CLOSE)
+
+
+def test_nothing_is_recorded(rng: np.random.Generator) -> None:
+    def forward(layers: nn.Module, x: Any) -> Any:
+        assert not mg.is_grad_enabled()
+        return layers(x)
+
+    nn.precise_batch_norm(net(), batches(rng, [4]), forward=forward)
+    nn.bn_report(net(), batches(rng, [32]), forward=forward)
+
+
 def test_the_number_of_batches_is_a_limit(rng: np.random.Generator) -> None:
     layers, data = net(), batches(rng, [4, 5, 6])
     expected = nn.precise_batch_norm(layers, data[:2]).state_dict()
