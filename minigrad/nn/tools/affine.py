@@ -26,7 +26,8 @@ class Affine(NamedTuple):
     @property
     def shift(self) -> Array:
         """What is added to ``scale * x``."""
-        return self.bias - self.scale * self.mean
+        shift: Array = self.bias - self.scale * self.mean
+        return shift
 
 
 def is_plain(module: Module) -> bool:
