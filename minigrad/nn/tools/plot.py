@@ -31,7 +31,8 @@ def plot_report(report: BatchNormReport, path: str | os.PathLike[str] | None) ->
     """Draw a report: a row for each layer, the first on top; and save it if there is a path."""
     layers = report.layers
     rows = np.arange(len(layers))
-    figure = Figure(figsize=(12.0, 2.4 + _ROW * max(3, len(layers))), layout="constrained")
+    figure = Figure(figsize=(12.0, 2.4 + _ROW * max(2, len(layers))), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr,call-arg]  # it is there
     gaps, drifts, ratios = figure.subplots(1, 3, sharey=True, width_ratios=[1.2, 1.0, 1.0])
     _draw_gaps(gaps, layers, rows)
     drifts.axvline(0.0, color=_MUTED, linewidth=1.0)
@@ -46,7 +47,7 @@ def plot_report(report: BatchNormReport, path: str | os.PathLike[str] | None) ->
     gaps.set_yticks(rows, [_label(layer) for layer in layers])
     for tick, layer in zip(gaps.get_yticklabels(), layers, strict=True):
         tick.set_color(_PROBLEM if layer.problems else _INK)
-    gaps.set_ylim(max(2.5, len(layers) - 0.5), -0.5)  # the first layer on top
+    gaps.set_ylim(max(1.5, len(layers) - 0.5), -0.5)  # the first layer on top
     for axes in (gaps, drifts, ratios):
         axes.grid(axis="x", color=_GRID, linewidth=0.8)
         axes.set_axisbelow(True)
@@ -75,7 +76,7 @@ def _draw_gaps(axes: Any, layers: list[BatchNormLayerReport], rows: Any) -> None
     axes.barh(rows, gaps, height=0.62, color=_GAP, label="with the layers before it")
     axes.barh(rows, own, height=0.24, color=_OWN, label="its own")
     for row, layer in enumerate(layers):
-        text = f" {layer.gap:.2g}" if np.isfinite(layer.gap) else " not finite"
+        text = f" {layer.gap:.3g}" if np.isfinite(layer.gap) else " not finite"
         axes.text(
             max(gaps[row], own[row]), row, text, va="center", fontsize=9,
             color=_PROBLEM if layer.problems else _INK,
@@ -103,8 +104,9 @@ def _scale_drifts(axes: Any) -> None:
     largest = max(1.0, axes.dataLim.x1)
     if largest > 3.0:
         axes.set_xscale("symlog", linthresh=1.0)
-        decades = 10.0 ** np.arange(0, np.floor(np.log10(largest)) + 1)
-        _set_ticks(axes, [0.0, 0.5, *decades])
+        steps = [1.0, 2.0, 5.0] if largest < 100.0 else [1.0]
+        ticks = np.outer(10.0 ** np.arange(0, np.floor(np.log10(largest)) + 1), steps).ravel()
+        _set_ticks(axes, [0.0, *(tick for tick in ticks.tolist() if tick <= 1.1 * largest)])
     axes.set_xlim(-0.03 * min(largest, 3.0), 1.1 * largest)
 
 

@@ -40,7 +40,8 @@ def test_fuse_linear_bn_eval(rng: np.random.Generator) -> None:
     fuse = torch.nn.utils.fusion.fuse_linear_bn_eval
     for place in (0, 3):
         expected = fuse(theirs[place].eval(), theirs[place + 1].eval())
-        found = nn.fold_linear_batch_norm(ours[place], ours[place + 1].eval())
+        bn: Any = ours[place + 1].eval()
+        found = nn.fold_linear_batch_norm(ours[place], bn)
         for name in ("weight", "bias"):
             np.testing.assert_allclose(
                 getattr(found, name).array, getattr(expected, name).detach(), rtol=TOLERANCE

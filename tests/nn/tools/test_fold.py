@@ -244,6 +244,19 @@ def test_any_net_by_an_example(call: Callable[..., Any]) -> None:
     }
 
 
+def test_noise_is_the_same_in_both_runs() -> None:
+    """What draws in evaluation, too, can be compared; and nothing is recorded."""
+
+    def noisy(net: Any, x: Any) -> Any:
+        assert not mg.is_grad_enabled()
+        return net.bn(net.fc(x)) + mg.randn(5, 4, dtype=np.float64)
+
+    made = block(noisy)
+    before = mg.default_generator.get_state()
+    nn.fold_batch_norm(made, X)
+    assert mg.default_generator.get_state() == before
+
+
 def in_place(net: Any, x: Any) -> Any:
     hidden = net.fc(x)
     hidden += 1.0
@@ -265,6 +278,15 @@ def also_returned(net: Any, x: Any) -> Any:
     return net.bn(hidden), [hidden]
 
 
+def masked(net: Any, x: Any) -> Any:
+    return net.bn(net.fc(x), mask=mg.ones(5) > 0)
+
+
+def also_named(net: Any, x: Any) -> Any:
+    hidden = net.fc(x)
+    return {"y": net.bn(hidden), "more": {"hidden": hidden}}
+
+
 def also_mapped(net: Any, x: Any) -> Any:
     hidden = net.fc(x)
     return net.bn(hidden), net.out(hidden)
@@ -276,6 +298,8 @@ def also_mapped(net: Any, x: Any) -> Any:
         (also_added, r"'fc' must be used by 'bn' alone .* got also op Add"),
         (also_viewed, "'fc' must be used by 'bn' alone .* got also op Reshape"),
         (also_returned, "'fc' must be used by 'bn' alone .* got also what the net returns"),
+        (also_named, "'fc' must be used by 'bn' alone .* got also what the net returns"),
+        (masked, "'bn' must be given its input alone .* got more arguments"),
         (also_mapped, "'fc' must be used by 'bn' alone .* got also layer 'out'"),
         (in_place, "'fc' must hand on its output .* got a change of it in place"),
         (lambda net, x: net.bn(net.fc(net.fc(x))), "'fc' must be called once .* got 2 calls"),
@@ -383,6 +407,30 @@ def test_what_is_refused() -> None:
         nn.fold_batch_norm(small(), rtol="1")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="rtol must be >= 0, got -1"):
         nn.fold_batch_norm(small(), rtol=-1.0)
+
+
+class Shifted(nn.BatchNorm1d):
+    """Another layer, that shares what it keeps."""
+
+    def forward(self, x: Any, **chosen: Any) -> Any:
+        return super().forward(x, **chosen) + 1.0
+
+
+def test_a_layer_that_does_something_else_is_no_pair() -> None:
+    linear, other = nn.Linear(4, 3), Shifted(3)
+    trained(other, 0)
+    with pytest.raises(DTypeError, match="forward pass of that class, got Shifted"):
+        nn.fold_linear_batch_norm(linear, other)
+    for example in (None, X.float()):
+        with pytest.raises(ValueError, match="got none in Sequential"):
+            nn.fold_batch_norm(nn.Sequential(linear, other).eval(), example)
+
+
+def test_an_example_does_not_excuse_training_mode() -> None:
+    net = small().train()
+    with pytest.raises(ValueError, match="'1' must be in evaluation mode, got training mode"):
+        nn.fold_batch_norm(net, X.float())
+    assert all(module.training for module in net.modules())
 
 
 def test_what_pairs_refuse() -> None:

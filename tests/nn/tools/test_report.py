@@ -254,6 +254,21 @@ def test_nothing_but_batches_of_one() -> None:
     json.dumps(report.to_dict(), allow_nan=False)
 
 
+def test_a_batch_of_one_that_the_layer_lets_pass() -> None:
+    layer = nn.BatchNorm1d(4, single="eval", dtype=np.float64)
+    layer(data())
+    report = nn.bn_report(nn.Sequential(layer), [data(1, 1)])
+    assert problems(report) == [("0", "batch too small")]
+    assert report.layers[0].gap == report.output_gap == 0.0  # evaluated both times
+
+
+def test_few_data_are_no_shift() -> None:
+    """The population is estimated from 32 samples, and is off itself."""
+    layers = trained(net(), 200)
+    for seed in range(10):
+        assert problems(nn.bn_report(layers, [data(seed, 32)])) == []
+
+
 def test_data_shifted() -> None:
     report = nn.bn_report(trained(net()), loader(data(shift=8.0)))
     text = remedy(report, "0", "data shifted")
@@ -261,6 +276,13 @@ def test_data_shifted() -> None:
     assert "channel 3" in report.problems[0].finding
     fixed = nn.precise_batch_norm(trained(net()), loader(data(shift=8.0)))
     assert problems(nn.bn_report(fixed, loader(data(shift=8.0)))) == []
+
+
+def test_a_small_shift() -> None:
+    """A third of a standard deviation: less than a batch of 32 may be off, or a single channel."""
+    x = data()
+    report = nn.bn_report(trained(net(), 200), loader(x + mg.Tensor(0.33 * x.array.std(0))))
+    assert "precise_batch_norm" in remedy(report, "0", "data shifted")
 
 
 def test_data_of_another_spread() -> None:
@@ -291,6 +313,16 @@ def test_dead_channels() -> None:
     assert np.isnan(second.mean_drift[2])
     assert np.isfinite(second.worst_mean_drift)
     assert "1 constant" in str(report)
+
+
+def test_a_channel_that_is_rounding_alone(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(64, 3)).astype(np.float32)
+    x[:, 1] = np.float32(1000.1) + rng.integers(-1, 2, 64) * np.spacing(np.float32(1000.1))
+    layer = nn.BatchNorm1d(3, momentum=1.0)
+    layer(mg.tensor(x))
+    report = nn.bn_report(layer, [mg.tensor(x)])
+    assert report.layers[0].constant_channels == (1,)
+    assert problems(report) == [("", "dead channels")]
 
 
 def test_channels_without_weight() -> None:
@@ -330,6 +362,8 @@ def test_nan_in_the_data(value: float) -> None:
     report = nn.bn_report(layers, loader(x))
     assert "look at the data" in remedy(report, "0", "NaN")
     assert np.isfinite(layers[0].running_mean.array).all()
+    layers[0].nonfinite = "raise"
+    assert problems(nn.bn_report(layers, loader(x))) == problems(report)
 
 
 def test_skipped_batches() -> None:
@@ -343,6 +377,8 @@ def test_skipped_batches() -> None:
     assert "lower the learning rate" in remedy(report, "0", "skipped batches")
     assert report.layers[0].num_batches_skipped == 3
     assert "3 skipped" in str(report)
+    elsewhere = nn.bn_report(nn.Sequential(layers[0]), loader(data(shift=8.0)))
+    assert problems(elsewhere) == [("0", "skipped batches"), ("0", "data shifted")]
 
 
 def first_six(layers: Any, x: mg.Tensor) -> Any:
