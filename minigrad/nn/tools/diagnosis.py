@@ -238,7 +238,7 @@ def _of_running(
         else:
             yield ("too few batches", finding, "train longer, or precise_batch_norm")
         return
-    noise = _noise(layer, measured, statistics, momentum, seen)
+    noise = _noise(layer, measured, statistics, population, seen)
     if typical <= CERTAIN * noise:
         yield (
             "momentum too large",
@@ -262,7 +262,7 @@ def _noise(
     layer: BatchNorm,
     measured: LayerMeasurement,
     statistics: Statistics,
-    momentum: float | None,
+    population: ChannelStatistics,
     seen: int | None,
 ) -> float:
     """Return the distance that running averages of such batches have by chance, in expectation.
@@ -270,15 +270,13 @@ def _noise(
     A running average with momentum m of independent values has m / (2 - m) of their variance, an
     average of t values 1 / t.
     """
-    population = statistics.population
-    if population is None:
-        return 0.0
     squares = [np.square(distance(part, population, layer.eps)) for part in measured.parts]
     channels = np.ones(layer.num_features, bool)
     channels[list(statistics.constant)] = False
     batch = float(np.mean(np.stack(squares)[:, channels])) if channels.any() else 0.0
     # A single batch is no distance from itself: what chance would give then, for normal values.
     batch = max(batch, 1.5 / max(1.0, measured.typical_n))
+    momentum = layer.momentum
     factor = 1.0 / max(1, seen or 1) if momentum is None else momentum / (2.0 - momentum)
     return math.sqrt(batch * factor)
 
