@@ -15,6 +15,7 @@ __all__ = [
     "FormatError",
     "LinAlgError",
     "MinigradError",
+    "NonFiniteError",
     "ShapeError",
 ]
 
@@ -44,6 +45,10 @@ class LinAlgError(MinigradError, np.linalg.LinAlgError):
 
     It is also NumPy's error of this name, which is a ValueError.
     """
+
+
+class NonFiniteError(MinigradError, FloatingPointError):
+    """A result that must be finite is NaN or infinite."""
 
 
 class FormatError(MinigradError, ValueError):

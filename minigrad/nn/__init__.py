@@ -34,6 +34,7 @@ from minigrad.nn.norm import (
     BatchNorm2d,
     BatchNorm3d,
     ChannelStatistics,
+    UntrainedBatchNormWarning,
     merge_statistics,
     momentum_from_decay,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "StateDictError",
     "Tanh",
     "Unflatten",
+    "UntrainedBatchNormWarning",
     "bn_report",
     "fold_batch_norm",
     "fold_batch_norm_linear",

@@ -73,7 +73,8 @@ def load(root: Module, state: Mapping[str, Any], strict: bool) -> IncompatibleKe
         if module._takes_extra_state():
             key = start + EXTRA_STATE
             extras[key] = module
-            if key not in state and module.get_extra_state() is not None:
+            optional = EXTRA_STATE in module._optional_keys
+            if key not in state and not optional and module.get_extra_state() is not None:
                 missing.append(key)
     missing[:0] = [key for key, slot in slots.items() if key not in state and not slot.optional]
     unexpected = [key for key in state if key not in slots and key not in extras]

@@ -95,7 +95,8 @@ def fit(
     Warns
     -----
     BatchOfOneWarning
-        If the last batch of an epoch has one sample and the net has batch normalisation.
+        If the last batch of an epoch has one sample and the net has a batch normalisation that
+        may refuse it: not for images, not frozen, not with ``single="eval"``.
     ThreadsChangedWarning
         If a run is resumed with another number of threads than it had.
 
@@ -214,11 +215,24 @@ def _resume(path: str | os.PathLike[str], run: Run, generator: Generator | None)
 
 
 def _warn_of_batch_of_one(net: Module, loader: DataLoader) -> None:
-    if loader.smallest_batch == 1 and any(isinstance(child, BatchNorm) for child in net.modules()):
+    if loader.smallest_batch == 1 and any(map(_refuses_a_single_sample, net.modules())):
         warnings.warn(
             f"{len(loader.dataset)} samples in batches of {loader.batch_size} leave one of a "
             "single sample, by which batch normalisation cannot normalise; use another "
-            "batch_size, or drop_last=True",
+            "batch_size, drop_last=True, or layers with single='eval'",
             BatchOfOneWarning,
             stacklevel=3,
         )
+
+
+def _refuses_a_single_sample(module: Module) -> bool:
+    """Whether it is a layer that cannot train on a sample of shape (C,).
+
+    Those for images are left out: their samples have many values for each channel.
+    """
+    return (
+        isinstance(module, BatchNorm)
+        and 2 in module._ndims
+        and module.single == "raise"
+        and not module.frozen
+    )

@@ -345,6 +345,16 @@ DTYPES = (
         ),
     ),
     Difference(
+        ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d"),
+        "an evaluation by statistics that no batch has entered warns, once",
+        "no warning",
+        "a state_dict that was never loaded is found",
+        example=lambda torch: (
+            lambda: _warnings(lambda: nn.BatchNorm1d(2).eval()(mg.zeros(3, 2))),
+            lambda: _warnings(lambda: torch.nn.BatchNorm1d(2).eval()(torch.zeros(3, 2))),
+        ),
+    ),
+    Difference(
         ("take", "index_select"),
         "indices of any integer dtype and any shape; take counts negative ones from the end",
         "int64 for take, one axis for index_select",
@@ -655,6 +665,15 @@ def _overwritten(library: Any) -> Any:
 def _flipped_shares_memory(library: Any) -> bool:
     x = library.ones(3)
     return bool(np.shares_memory(np.asarray(x), np.asarray(library.flip(x, (0,)))))
+
+
+def _warnings(function: Callable[[], Any]) -> int:
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        function()
+    return len(caught)
 
 
 def _pickled(library: Any) -> int:

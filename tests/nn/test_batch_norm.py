@@ -96,12 +96,14 @@ def test_the_cumulative_average_is_the_mean_of_the_batches(rng: np.random.Genera
 @pytest.mark.parametrize("track", [True, False])
 @pytest.mark.parametrize("training", [True, False])
 def test_truth_table(training: bool, track: bool, present: bool, rng: np.random.Generator) -> None:
-    layer = nn.BatchNorm1d(2, track_running_stats=present).train(training)
-    layer.track_running_stats = track  # after construction: the same rule holds
+    layer, model = nn.BatchNorm1d(2, track_running_stats=present), Model(2)
     x = rng.normal(size=(6, 2)).astype(np.float32) + 3
+    layer(mg.tensor(x))
+    model.train(x)
+    layer.train(training).track_running_stats = track  # after construction: the same rule holds
     before = values(layer)
     result = np.asarray(layer(mg.tensor(x)))
-    by_batch, by_running = Model(2).train(x), Model(2).evaluate(x)
+    by_batch, by_running = Model(2).train(x), model.evaluate(x)
     expected = by_batch if training or not present else by_running
     np.testing.assert_allclose(result, expected, rtol=FLOAT32, atol=FLOAT32)
     changed = any(np.any(values(layer)[name] != before[name]) for name in before)
@@ -124,6 +126,70 @@ def test_statistics_are_kept_in_float64() -> None:
     for name in ("running_mean", "running_var"):
         assert values(layer)[name].dtype == np.float64
     assert values(layer)["running_mean"] == 1e8 + 1
+
+
+def test_bessels_correction_is_exact_and_eps_is_not_stored() -> None:
+    """Of 1, 2, 3, 4 the variance is 5/3: with n / (n - 1 - eps) and a large eps it would not be."""
+    layer = nn.BatchNorm1d(1, eps=0.5, momentum=1.0)
+    layer(mg.tensor([[[1.0, 2.0], [3.0, 4.0]]]).reshape(2, 1, 2))
+    np.testing.assert_allclose(values(layer)["running_var"], 5.0 / 3.0, rtol=FLOAT64)
+
+
+def test_buffers_are_not_parameters(rng: np.random.Generator) -> None:
+    """No optimiser sees them; the state_dict and copies have them, each copy its own."""
+    layer = nn.BatchNorm1d(2)
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+    assert not any(buffer.requires_grad for buffer in layer.buffers())
+    optimizer = mg.optim.SGD(mg.optim.no_decay_groups(layer, 0.1), lr=0.1, weight_decay=0.1)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.0]
+    before = values(layer)
+    twin = copy.deepcopy(layer)
+    layer(mg.tensor(rng.normal(size=(4, 2)).astype(np.float32))).sum().backward()
+    after = values(layer)
+    optimizer.step()
+    for name, value in values(layer).items():
+        np.testing.assert_array_equal(value, after[name])
+        np.testing.assert_array_equal(values(twin)[name], before[name])
+        np.testing.assert_array_equal(np.asarray(layer.state_dict()[name]), value)
+
+
+def test_the_statistics_of_a_batch_can_be_read(rng: np.random.Generator) -> None:
+    """Those of the layer right after the forward, those of the op beside its result."""
+    x = rng.normal(size=(4, 2)) + 2.0
+    layer = nn.BatchNorm1d(2, momentum=1.0, dtype=np.float64)
+    with mg.no_grad():
+        layer(mg.tensor(x))
+    np.testing.assert_allclose(values(layer)["running_mean"], x.mean(0), rtol=FLOAT64)
+    _, mean, var = mg.batch_norm_train(mg.tensor(x))
+    np.testing.assert_allclose(mean, x.mean(0), rtol=FLOAT64)
+    np.testing.assert_allclose(var, x.var(0), rtol=FLOAT64)
+
+
+def test_micro_batches_are_not_a_large_batch(rng: np.random.Generator) -> None:
+    """The running statistics move once for each of them, by its own statistics."""
+    x = rng.normal(size=(8, 2)) + np.repeat([[0.0], [5.0]], 4, axis=0)
+    layer, model = nn.BatchNorm1d(2, momentum=0.5, dtype=np.float64), Model(2, 0.5)
+    small = np.concatenate([np.asarray(layer(mg.tensor(part)).detach()) for part in (x[:4], x[4:])])
+    for part in (x[:4], x[4:]):
+        model.train(part)
+    assert values(layer)["num_batches_tracked"] == 2
+    np.testing.assert_allclose(values(layer)["running_mean"], model.mean, rtol=FLOAT64)
+    whole = nn.BatchNorm1d(2, momentum=0.5, dtype=np.float64)
+    assert np.max(np.abs(small - np.asarray(whole(mg.tensor(x)).detach()))) > 0.5
+    # The same memory of past steps: 1 - (1 - m)^(1/k) for k micro-batches.
+    again = nn.BatchNorm1d(2, momentum=1.0 - (1.0 - 0.5) ** 0.5, dtype=np.float64)
+    for part in (x[:4], x[:4]):
+        again(mg.tensor(part))
+    np.testing.assert_allclose(values(again)["running_mean"], 0.5 * x[:4].mean(0), rtol=FLOAT64)
+
+
+def test_a_bias_before_the_layer_has_no_gradient(rng: np.random.Generator) -> None:
+    linear = nn.Linear(3, 2, dtype=np.float64)
+    y = nn.BatchNorm1d(2, dtype=np.float64)(linear(mg.tensor(rng.normal(size=(5, 3)))))
+    y.backward(mg.tensor(rng.normal(size=(5, 2))))
+    assert linear.bias is not None
+    np.testing.assert_allclose(np.asarray(linear.bias.grad), 0.0, atol=FLOAT64)
+    assert np.max(np.abs(np.asarray(linear.weight.grad))) > 0.1
 
 
 def test_momentum_one_forgets_a_nan() -> None:
@@ -212,6 +278,7 @@ def test_two_forwards_before_one_backward(training: bool, rng: np.random.Generat
     first, second = (rng.normal(size=(4, 2)) for _ in range(2))
     upstream = mg.tensor(rng.normal(size=(4, 2)))
     x = mg.tensor(first, requires_grad=True)
+    layer(mg.tensor(second))
     layer.train(training)
     alone = mg.tensor(first, requires_grad=True)
     copy.deepcopy(layer)(alone).backward(upstream)
@@ -246,8 +313,10 @@ def test_an_empty_batch_changes_nothing() -> None:
 
 def test_one_value_per_channel_in_training() -> None:
     layer = nn.BatchNorm1d(3)
+    layer(mg.randn(4, 3))
     before = values(layer)
-    with pytest.raises(ShapeError, match=r"when training.*\(1, 3\).*drop_last=True.*eval\(\)"):
+    remedies = r"drop_last=True.*eval\(\).*freeze\(\).*single='eval'"
+    with pytest.raises(ShapeError, match=rf"when training.*\(1, 3\).*{remedies}"):
         layer(mg.zeros(1, 3))
     for name, value in values(layer).items():
         np.testing.assert_array_equal(value, before[name])

@@ -213,6 +213,20 @@ def test_no_warning_where_no_batch_of_one_is_met() -> None:
         pieces.fit(scheduler=None, optimizer=optimizer)
 
 
+@pytest.mark.parametrize("choice", ["single", "frozen"])
+def test_a_batch_of_one_trains_by_running_statistics(choice: str) -> None:
+    """Neither the warning nor the error where the layer can normalise such a batch."""
+    pieces = Pieces(epochs=1)
+    layer = nn.BatchNorm1d(8, single="eval" if choice == "single" else "raise")
+    layer(mg.randn(5, 8))
+    pieces.net[1] = layer.freeze() if choice == "frozen" else layer
+    pieces.loader = mg.data.DataLoader(mg.data.Subset(pieces.data, range(9)), 4)
+    optimizer = mg.optim.SGD(pieces.net.parameters(), lr=0.1)
+    pieces.fit(scheduler=None, optimizer=optimizer)
+    assert layer.num_batches_tracked is not None
+    assert layer.num_batches_tracked.item() == (3 if choice == "single" else 1)
+
+
 def test_training_records_even_under_no_grad() -> None:
     pieces = Pieces(epochs=1)
     before = pieces.state()

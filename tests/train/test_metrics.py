@@ -34,6 +34,7 @@ def test_accuracy_refuses(logits: Any, target: Any) -> None:
 def test_evaluate_weighs_batches_by_samples_and_restores_modes() -> None:
     net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.Dropout(0.9))
     net.train()
+    net(mg.randn(5, 3))
     net[1].eval()
     data = mg.data.TensorDataset(mg.randn(7, 3), mg.randint(0, 2, (7,)))
     measured = evaluate(net, mg.data.DataLoader(data, 3), loss=functional.cross_entropy)

@@ -8,6 +8,7 @@ from minigrad.nn.norm.batch_norm import (
     momentum_from_decay,
 )
 from minigrad.nn.norm.statistics import ChannelStatistics, merge_statistics
+from minigrad.nn.norm.untrained import UntrainedBatchNormWarning
 
 __all__ = [
     "BatchNorm",
@@ -15,6 +16,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "ChannelStatistics",
+    "UntrainedBatchNormWarning",
     "merge_statistics",
     "momentum_from_decay",
 ]

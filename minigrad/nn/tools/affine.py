@@ -9,7 +9,6 @@ import numpy as np
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.nn.module import Module
 from minigrad.nn.norm.batch_norm import BatchNorm
-from minigrad.nn.tools.layers import is_frozen
 from minigrad.tensor import Tensor
 from minigrad.typing import Array
 
@@ -77,7 +76,7 @@ def check_norm(name: str, bn: Any, where: str) -> None:
             f"{name}: bn must be a BatchNorm with the forward pass of that class, got "
             f"{described(bn)}"
         )
-    if bn.training and not is_frozen(bn):
+    if bn.training and not bn.frozen:
         raise ValueError(
             f"{name}: batch normalisation{where} must be in evaluation mode, got training mode, in "
             "which it normalises by the batch; call eval() first"
@@ -91,7 +90,7 @@ def check_norm(name: str, bn: Any, where: str) -> None:
 
 def check_axis(name: str, bn: BatchNorm, channels: int, channel_axis: int, where: str) -> None:
     """Refuse another number of channels, or axis of them, by ShapeError."""
-    axis = getattr(bn, "axis", 1)
+    axis = bn.axis
     fits = axis == channel_axis or (channel_axis == -1 and axis == 1 and 2 in bn._ndims)
     if channels != bn.num_features or not fits:
         raise ShapeError(

@@ -10,7 +10,6 @@ import numpy as np
 
 from minigrad.nn.norm.batch_norm import BatchNorm
 from minigrad.nn.norm.statistics import ChannelStatistics
-from minigrad.nn.tools.layers import is_frozen
 from minigrad.nn.tools.measure import LayerMeasurement
 from minigrad.typing import Array
 
@@ -89,7 +88,7 @@ class Statistics:
         self.below_eps: tuple[int, ...] = ()
         weight = None if layer.weight is None else layer.weight.array
         self.unscaled = () if weight is None else _places(np.abs(weight) < NO_WEIGHT)
-        self.skipped = int(getattr(layer, "num_batches_skipped", 0))
+        self.skipped = layer.num_batches_skipped
         self.population = population = measured.population
         if population is not None:
             self._compare(population, measured.dtype)
@@ -210,7 +209,7 @@ def _of_running(
         f"{channel}: running mean {mean.array[channel]:.3g}, mean {population.mean[channel]:.3g}; "
         f"running var {var.array[channel]:.3g}, var {population.var[channel]:.3g})"
     )
-    if is_frozen(layer):
+    if layer.frozen:
         yield (
             "frozen, other data",
             f"{off}, and the layer is frozen.",
@@ -283,7 +282,7 @@ def _noise(
 
 def _of_batches(layer: BatchNorm, measured: LayerMeasurement) -> Iterator[tuple[str, str, str]]:
     """Yield what is wrong with the size of batches, unless they do not matter."""
-    if is_frozen(layer):
+    if layer.frozen:
         return
     remedy = (
         "larger batches (drop_last=True in the DataLoader for a last one that is small), or a "

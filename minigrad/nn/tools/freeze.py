@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minigrad.nn.module import Module
-from minigrad.nn.tools.layers import batch_norm_layers, is_frozen
+from minigrad.nn.tools.layers import batch_norm_layers
 
 __all__ = ["freeze_batch_norm", "unfreeze_batch_norm"]
 
@@ -76,7 +76,7 @@ def unfreeze_batch_norm(net: Module) -> int:
         If it has no batch normalisation, or none of it is frozen.
     """
     layers = batch_norm_layers("unfreeze_batch_norm", net)
-    frozen = [layer for layer in layers.values() if is_frozen(layer)]
+    frozen = [layer for layer in layers.values() if layer.frozen]
     if not frozen:
         raise ValueError(
             f"unfreeze_batch_norm: expected a net with frozen layers, got {type(net).__name__} "

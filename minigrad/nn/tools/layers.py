@@ -24,7 +24,6 @@ __all__ = [
     "batch_statistics",
     "check_batches",
     "check_net",
-    "is_frozen",
     "limited",
     "only_batch_norm_trains",
     "plain_forward",
@@ -66,15 +65,10 @@ def batch_norm_layers(name: str, net: Any) -> dict[str, BatchNorm]:
     return layers
 
 
-def is_frozen(layer: BatchNorm) -> bool:
-    """Whether the layer stays with its running statistics whatever the mode is."""
-    return bool(getattr(layer, "frozen", False))
-
-
 def tracks(layer: BatchNorm) -> bool:
     """Whether training moves running statistics of the layer."""
     present = layer.running_mean is not None and layer.running_var is not None
-    return layer.track_running_stats and present and not is_frozen(layer)
+    return layer.track_running_stats and present and not layer.frozen
 
 
 def check_batches(name: str, loader: Any, num_batches: Any, forward: Any) -> Forward:
@@ -140,7 +134,7 @@ def batch_statistics(
         equal weight that tell as much (Kish, Survey Sampling, 1965, section 8.2).
     """
     nothing = ChannelStatistics(0, *np.zeros((2, layer.num_features)))
-    x, axis = as_tensor(args[0] if args else kwargs.get("x")).array, getattr(layer, "axis", 1)
+    x, axis = as_tensor(args[0] if args else kwargs.get("x")).array, layer.axis
     fits = -x.ndim <= axis < x.ndim > 1 and x.shape[axis] == layer.num_features
     if not fits or x.dtype.kind != "f":
         return nothing  # the layer will say what is wrong

@@ -20,7 +20,6 @@ from minigrad.nn.tools.layers import (
     Forward,
     batch_norm_layers,
     batch_statistics,
-    is_frozen,
     limited,
     only_batch_norm_trains,
     restored,
@@ -114,7 +113,7 @@ class LayerMeasurement:
         layer = self.layer
         if not self.parts:
             return math.nan
-        if layer.running_mean is None or layer.running_var is None or is_frozen(layer):
+        if layer.running_mean is None or layer.running_var is None or layer.frozen:
             return 0.0  # the same statistics in both modes
         gamma = 1.0 if layer.weight is None else np.asarray(layer.weight.detach(), np.float64)
         n = np.array([[part.n] for part in self.parts], np.float64)
@@ -131,8 +130,7 @@ class LayerMeasurement:
         """Note an output."""
         if isinstance(output, Tensor):
             self.dtype = output.dtype
-            axis = getattr(self.layer, "axis", 1)
-            self._outputs[evaluation].append(np.moveaxis(output.array, axis, 1))
+            self._outputs[evaluation].append(np.moveaxis(output.array, self.layer.axis, 1))
 
     def compare(self) -> None:
         """Compare the outputs of the two runs of a batch, call by call, and forget them."""
@@ -223,9 +221,9 @@ def _watch(one: LayerMeasurement, mode: list[bool]) -> Iterator[Any]:
         if mode[0]:
             return
         part = batch_statistics(layer, args, kwargs)
-        if 0 < part.n <= 1 and not is_frozen(layer):
+        if 0 < part.n <= 1 and not layer.frozen:
             one.single += 1
-            if getattr(layer, "single", "raise") == "raise":
+            if layer.single == "raise":
                 raise _SingleValue
             return
         if part.n:

@@ -32,7 +32,8 @@ def plot_report(report: BatchNormReport, path: str | os.PathLike[str] | None) ->
     layers = report.layers
     rows = np.arange(len(layers))
     figure = Figure(figsize=(12.0, 2.4 + _ROW * max(2, len(layers))), layout="constrained")
-    figure.get_layout_engine().set(wspace=0.06)  # type: ignore[union-attr,call-arg]  # it is there
+    engine: Any = figure.get_layout_engine()
+    engine.set(wspace=0.06)
     gaps, drifts, ratios = figure.subplots(1, 3, sharey=True, width_ratios=[1.2, 1.0, 1.0])
     _draw_gaps(gaps, layers, rows)
     drifts.axvline(0.0, color=_MUTED, linewidth=1.0)

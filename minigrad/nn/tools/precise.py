@@ -193,13 +193,12 @@ class _Watch:
         layer = self.layer
         if not self.parts or layer.running_mean is None or layer.running_var is None:
             return
-        unbiased = bool(getattr(layer, "unbiased", True))
         union = merge_statistics(self.parts)
         if method == "pooled":
-            var = union.unbiased_var if unbiased else union.var
+            var = union.unbiased_var if layer.unbiased else union.var
         else:
             n = np.array([part.n for part in self.parts], np.float64)
-            each = [part.unbiased_var if unbiased else part.var for part in self.parts]
+            each = [part.unbiased_var if layer.unbiased else part.var for part in self.parts]
             var = (n / n.sum()) @ np.stack(each)
         for buffer, values in (
             (layer.running_mean, union.mean),

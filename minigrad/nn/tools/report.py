@@ -14,7 +14,7 @@ import numpy as np
 from minigrad.nn.module import Module
 from minigrad.nn.norm.batch_norm import BatchNorm
 from minigrad.nn.tools.diagnosis import BatchNormProblem, Statistics, diagnose
-from minigrad.nn.tools.layers import Forward, batch_norm_layers, check_batches, is_frozen, tracks
+from minigrad.nn.tools.layers import Forward, batch_norm_layers, check_batches, tracks
 from minigrad.nn.tools.measure import LayerMeasurement, measure
 from minigrad.typing import Array
 
@@ -87,7 +87,7 @@ def _of_layer(path: str, layer: BatchNorm, measured: LayerMeasurement) -> BatchN
         path=path,
         kind=type(layer).__name__,
         channels=layer.num_features,
-        frozen=is_frozen(layer),
+        frozen=layer.frozen,
         tracks=tracks(layer),
         momentum=layer.momentum,
         eps=layer.eps,

@@ -182,7 +182,7 @@ def test_convolutions_follow_by_their_registration(
     for folded in (nn.fold_batch_norm(net), nn.fold_batch_norm(net, x)):
         agree(folded(x), net(x), FLOAT64)
         assert folded.get_submodule("0").weight.shape == (6, 2, 1, 1)
-    monkeypatch.setattr(bn, "axis", -1, raising=False)
+    monkeypatch.setattr(bn, "axis", -1)
     with pytest.raises(ShapeError, match="the 6 channels on axis 1, got 6 on axis -1"):
         nn.fold_linear_batch_norm(layer, bn)  # type: ignore[arg-type]
 
