@@ -59,6 +59,7 @@ FREE_IMPORTS = {"minigrad", "numpy", "numba"}
 OTHER_IMPORTS = {
     "hypothesis": ("minigrad/testing/strategies", "minigrad/testing/pytest_plugin.py"),
     "llvmlite": ("kernels/cpu/", "kernels/info.py"),  # Numba's own code generator
+    "matplotlib": ("minigrad/nn/tools/plot.py",),
     "pytest": ("minigrad/testing/pytest_plugin.py",),
     "rich": ("minigrad/cli.py", "minigrad/train/progress.py"),
 }

@@ -34,6 +34,7 @@ from minigrad.nn.norm import (
     BatchNorm2d,
     BatchNorm3d,
     BatchRenorm,
+    ChannelStatistics,
     GhostBatchNorm,
     GroupNorm,
     InstanceNorm1d,
@@ -44,10 +45,23 @@ from minigrad.nn.norm import (
     PerActivationBatchNorm,
     RMSNorm,
     UntrainedBatchNormWarning,
+    merge_statistics,
     momentum_from_decay,
 )
 from minigrad.nn.parameter import Parameter
 from minigrad.nn.state_dict import IncompatibleKeys, StateDictError
+from minigrad.nn.tools import (
+    BatchNormLayerReport,
+    BatchNormProblem,
+    BatchNormReport,
+    bn_report,
+    fold_batch_norm,
+    fold_batch_norm_linear,
+    fold_linear_batch_norm,
+    freeze_batch_norm,
+    precise_batch_norm,
+    unfreeze_batch_norm,
+)
 
 __all__ = [
     "ELU",
@@ -57,7 +71,11 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "BatchNormLayerReport",
+    "BatchNormProblem",
+    "BatchNormReport",
     "BatchRenorm",
+    "ChannelStatistics",
     "CrossEntropyLoss",
     "Dropout",
     "Embedding",
@@ -95,7 +113,15 @@ __all__ = [
     "Tanh",
     "Unflatten",
     "UntrainedBatchNormWarning",
+    "bn_report",
+    "fold_batch_norm",
+    "fold_batch_norm_linear",
+    "fold_linear_batch_norm",
+    "freeze_batch_norm",
     "functional",
     "init",
+    "merge_statistics",
     "momentum_from_decay",
+    "precise_batch_norm",
+    "unfreeze_batch_norm",
 ]

@@ -50,6 +50,8 @@ EXEMPT: dict[str, str] = {
     **dict.fromkeys(
         ("mg.BatchNormOutput", "mg.ValuesAndIndices", "mg.get_num_threads", "mg.info", "mg.Op",
          "mg.is_grad_enabled", "mg.no_grad", "mg.enable_grad", "nn.IncompatibleKeys", "nn.Module",
+         "nn.BatchNormLayerReport", "nn.BatchNormProblem", "nn.BatchNormReport",
+         "nn.ChannelStatistics",
          "nn.RemovableHandle", "nn.StateDictError", "nn.Sigmoid", "nn.Tanh", "train.Average",
          "nn.UntrainedBatchNormWarning", "train.BatchOfOneWarning",
          "train.Callback", "train.History", "train.Run",

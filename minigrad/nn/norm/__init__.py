@@ -14,6 +14,7 @@ from minigrad.nn.norm.instance_norm import InstanceNorm1d, InstanceNorm2d, Insta
 from minigrad.nn.norm.layer_norm import LayerNorm
 from minigrad.nn.norm.per_activation import PerActivationBatchNorm
 from minigrad.nn.norm.rms_norm import RMSNorm
+from minigrad.nn.norm.statistics import ChannelStatistics, merge_statistics
 from minigrad.nn.norm.untrained import UntrainedBatchNormWarning
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "BatchRenorm",
+    "ChannelStatistics",
     "GhostBatchNorm",
     "GroupNorm",
     "InstanceNorm1d",
@@ -32,5 +34,6 @@ __all__ = [
     "PerActivationBatchNorm",
     "RMSNorm",
     "UntrainedBatchNormWarning",
+    "merge_statistics",
     "momentum_from_decay",
 ]

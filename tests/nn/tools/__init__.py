@@ -1,0 +1,1 @@
+"""Tools for the batch normalisation of whole nets."""
