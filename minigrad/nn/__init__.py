@@ -1,6 +1,6 @@
 """Layers, losses and the modules that hold them, with PyTorch's API."""
 
-from minigrad.nn import functional, init
+from minigrad.nn import functional, init, parametrize
 from minigrad.nn.activation import (
     ELU,
     GELU,
@@ -33,7 +33,14 @@ from minigrad.nn.norm import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
+    DecorrelatedBatchNorm,
+    IterNorm,
+    LpBatchNorm,
+    NoisyBatchNorm,
     momentum_from_decay,
+    remove_weight_norm,
+    weight_norm,
+    weight_standardization,
 )
 from minigrad.nn.parameter import Parameter
 from minigrad.nn.state_dict import IncompatibleKeys, StateDictError
@@ -47,21 +54,25 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "CrossEntropyLoss",
+    "DecorrelatedBatchNorm",
     "Dropout",
     "Embedding",
     "Flatten",
     "HuberLoss",
     "Identity",
     "IncompatibleKeys",
+    "IterNorm",
     "L1Loss",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
+    "LpBatchNorm",
     "MSELoss",
     "Module",
     "ModuleDict",
     "ModuleList",
     "NLLLoss",
+    "NoisyBatchNorm",
     "Parameter",
     "ReLU",
     "RemovableHandle",
@@ -76,4 +87,8 @@ __all__ = [
     "functional",
     "init",
     "momentum_from_decay",
+    "parametrize",
+    "remove_weight_norm",
+    "weight_norm",
+    "weight_standardization",
 ]
