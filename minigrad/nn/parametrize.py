@@ -247,8 +247,10 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
     if further:
         _list_of(module, tensor_name).append(parametrization.train(module.training))
         return module
-    computed = ParametrizationList([parametrization], value)
     base, names = _base_of(module), getattr(module, "_computed", ())
+    if not names and hasattr(module, "parametrizations"):
+        raise ValueError(f"{type(module).__name__} has an attribute 'parametrizations' of its own")
+    computed = ParametrizationList([parametrization], value)
     delattr(module, tensor_name)
     if not names:
         module.add_module("parametrizations", ModuleDict())
