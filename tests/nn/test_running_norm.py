@@ -130,9 +130,11 @@ def values(layer: nn.Module) -> dict[str, Array]:
 
 
 def batch(rng: np.random.Generator, shape: tuple[int, ...] = (9, C)) -> Array:
-    """Return correlated values of different scales, far from zero."""
-    mixed = rng.normal(size=shape) @ np.eye(shape[-1]) + 0.5 * rng.normal(size=(shape[0], 1, *[1] * (len(shape) - 2)))  # fmt: skip
-    return mixed * np.linspace(0.5, 2.0, C).reshape(1, C, *[1] * (len(shape) - 2)) + 3.0
+    """Return values of different scales, far from zero, whose channels are correlated."""
+    spatial = [1] * (len(shape) - 2)
+    common = rng.normal(size=(shape[0], 1, *spatial))
+    scales = np.linspace(0.5, 2.0, C).reshape(1, C, *spatial)
+    return np.asarray((rng.normal(size=shape) + 0.5 * common) * scales + 3.0)
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.0, 1.0, None])

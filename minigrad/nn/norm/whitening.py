@@ -87,9 +87,8 @@ class Whitening(RunningNorm):
             group = int(np.argmin(finite))
             found = covariance[group][~np.isfinite(covariance[group])][0]
             raise ValueError(
-                f"{type(self).__name__}: the covariance of group {group} has a trace or an element "
-                f"of {found}, so it has no whitening matrix: x must be finite, and so must be its "
-                "squares"
+                f"{type(self).__name__}: the covariance of group {group} holds {found}: x must be "
+                "finite, and so must be its squares"
             )
 
     def _own_repr(self) -> str:
