@@ -43,8 +43,7 @@ def test_with_p_2_it_is_batch_norm(
         upstream = mg.tensor(rng.normal(size=x.shape).astype(dtype))
         leaves = [mg.tensor(x, requires_grad=True) for _ in range(2)]
         results = [
-            layer.train(training)(leaf)
-            for layer, leaf in zip((ours, theirs), leaves, strict=True)
+            layer.train(training)(leaf) for layer, leaf in zip((ours, theirs), leaves, strict=True)
         ]
         for result in results:
             result.backward(upstream)
@@ -93,15 +92,13 @@ def test_normal_values_have_the_norms_of_theory() -> None:
     x = np.random.default_rng(0).normal(size=(100_000, 1))
     deviation = p_mean(1, x) / p_mean(2, x)
     np.testing.assert_allclose(deviation, math.sqrt(2 / math.pi), rtol=5e-3)  # 1/sqrt(100 000)
-    np.testing.assert_allclose(
-        normalised(1, x).std(), math.sqrt(math.pi / 2), rtol=5e-3
-    )
+    np.testing.assert_allclose(normalised(1, x).std(), math.sqrt(math.pi / 2), rtol=5e-3)
 
 
 @pytest.mark.parametrize("p", NORMS)
 def test_the_norm_before_the_shift(p: float, rng: np.random.Generator) -> None:
     """As the paper writes it: centred values over the norm of those that are not."""
-    x = rng.normal(size=(9, 3)) + [0.0, 1.0, -5.0]
+    x = rng.normal(size=(9, 3)) + np.array([0.0, 1.0, -5.0])
     layer = nn.LpBatchNorm(3, p, 0.0, 1.0, affine=False, centered=False)
     expected = (x - x.mean(0)) / p_mean(p, x)
     np.testing.assert_allclose(np.asarray(layer(mg.tensor(x))), expected, rtol=FLOAT64)

@@ -131,7 +131,7 @@ def test_removal_of_one_original() -> None:
 
 def test_removal_of_several_originals() -> None:
     layer = register_parametrization(linear(), "weight", Product())
-    with pytest.raises(ValueError, match="2 originals, .*leave_parametrized=False"):
+    with pytest.raises(ValueError, match=r"2 originals, .*leave_parametrized=False"):
         remove_parametrizations(layer, "weight", leave_parametrized=False)
     assert is_parametrized(layer, "weight")
     remove_parametrizations(layer, "weight")
@@ -287,9 +287,10 @@ def test_what_is_refused() -> None:
         register_parametrization(nn.BatchNorm1d(2), "running_mean", Doubled())
     with pytest.raises(DTypeError, match="parametrization must be a Module, got"):
         register_parametrization(layer, "weight", abs)  # type: ignore[arg-type]
+    function: Any
     for function in (is_parametrized, remove_parametrizations):
         with pytest.raises(DTypeError, match="expected a Module, got 3"):
-            function(3, "weight")  # type: ignore[operator]
+            function(3, "weight")
     with pytest.raises(ValueError, match="Linear has no parametrization of 'weight' to remove"):
         remove_parametrizations(layer, "weight")
     layer.parametrizations = 3

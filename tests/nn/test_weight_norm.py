@@ -148,9 +148,10 @@ def test_what_weight_norm_refuses() -> None:
         nn.weight_norm(layer, "other")
     with pytest.raises(ValueError, match="has no parameter 'weight' with weight normalisation"):
         nn.remove_weight_norm(layer)
-    for function in (nn.weight_norm, nn.remove_weight_norm, nn.weight_standardization):
+    wrap: Any
+    for wrap in (nn.weight_norm, nn.remove_weight_norm, nn.weight_standardization):
         with pytest.raises(DTypeError, match="expected a Module, got 3"):
-            function(3)
+            wrap(3)
     layer.weight.array[1] = 0.0
     with pytest.raises(ValueError, match=r"index 1 of axis 0 of the weight of shape \(2, 3\) is z"):
         nn.weight_norm(layer)
@@ -159,7 +160,7 @@ def test_what_weight_norm_refuses() -> None:
     with pytest.raises(ValueError, match="'weight' of ParametrizedLinear has one already"):
         nn.weight_norm(layer)
     with pytest.raises(ValueError, match="it of the weight of shape"):
-        layer.weight = np.zeros((2, 3))
+        layer.weight = nn.Parameter(np.zeros((2, 3)))
     nn.weight_standardization(layer)
     with pytest.raises(ValueError, match="with weight normalisation alone"):
         nn.remove_weight_norm(layer)

@@ -165,14 +165,12 @@ def test_a_rotated_input_gives_the_rotated_output(kind: Any, rng: np.random.Gene
     q = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     y = whitened(kind, x)
     np.testing.assert_allclose(whitened(kind, x @ q), y @ q, rtol=0, atol=FLOAT64)
-    np.testing.assert_allclose(
-        whitened(kind, 7 * x - 2, eps=49e-5), y, rtol=0, atol=FLOAT64
-    )
+    np.testing.assert_allclose(whitened(kind, 7 * x - 2, eps=49e-5), y, rtol=0, atol=FLOAT64)
 
 
 def pca_whitened(x: Array) -> Array:
     w, v = np.linalg.eigh(covariance(x))
-    return (x - x.mean(0)) @ v / np.sqrt(w)
+    return np.asarray((x - x.mean(0)) @ v / np.sqrt(w))
 
 
 def test_no_other_whitening_is_closer_to_the_input(rng: np.random.Generator) -> None:
@@ -180,7 +178,8 @@ def test_no_other_whitening_is_closer_to_the_input(rng: np.random.Generator) -> 
     centred = x - x.mean(0)
     y = whitened(nn.DecorrelatedBatchNorm, x, eps=0.0)
     least = np.square(y - centred).sum()
-    for other in (pca_whitened(x), *(y @ np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in range(9))):  # fmt: skip
+    rotations = [np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in range(9)]
+    for other in (pca_whitened(x), *(y @ rotation for rotation in rotations)):
         np.testing.assert_allclose(covariance(other), np.eye(3), rtol=0, atol=FLOAT64)
         assert np.square(other - centred).sum() > least + 0.1
 
@@ -238,7 +237,7 @@ def test_a_singular_covariance(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(np.asarray(layer.num_batches_tracked), 0)
     assert np.abs(whitened(nn.DecorrelatedBatchNorm, x)[:, 2]).max() < 1e-9  # eps > 0: zeros
     x[:] = 1.0
-    with pytest.raises(ValueError, match=r"trace .* group 0 must be .* got 0.0 .*; use eps > 0"):
+    with pytest.raises(ValueError, match=r"trace .* group 0 must be .* got 0.0 .*use eps > 0"):
         nn.IterNorm(3, eps=0.0, dtype=np.float64)(mg.tensor(x))
 
 
@@ -250,7 +249,7 @@ def test_what_is_not_finite(kind: Any, value: float, rng: np.random.Generator) -
     layer = kind(4, 2, dtype=np.float64)
     with (
         np.errstate(invalid="ignore"),
-        pytest.raises(ValueError, match=r"group 1 holds nan: x must be finite"),
+        pytest.raises(ValueError, match=r"group 1 holds nan: x must be finite, .*\(9, 4\)"),
     ):
         layer(mg.tensor(x))
     np.testing.assert_array_equal(np.asarray(layer.running_mean), 0.0)

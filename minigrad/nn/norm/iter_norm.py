@@ -9,7 +9,7 @@ import numpy as np
 from minigrad.arguments import check_integer
 from minigrad.nn.norm.whitening import Whitening
 from minigrad.tensor import Tensor
-from minigrad.typing import DTypeLike
+from minigrad.typing import Array, DTypeLike
 
 __all__ = ["IterNorm"]
 
@@ -127,21 +127,22 @@ class IterNorm(Whitening):
     def _whitening_matrix(self, covariance: Any) -> Any:
         unit = np.eye(covariance.shape[-1])
         trace = np.sum(covariance * Tensor(unit), axis=(1, 2), keepdims=True)
-        self._check_trace(trace)
         y, p = covariance / trace, Tensor(np.broadcast_to(unit, covariance.shape).copy())
         for _ in range(self.num_iterations):
             b = 1.5 * Tensor(unit) - 0.5 * np.matmul(p, y)
             y, p = np.matmul(y, b), np.matmul(b, p)
         return p / np.sqrt(trace)
 
-    def _check_trace(self, trace: Any) -> None:
-        right = (trace.array > 0.0) & (trace.array < np.inf)
+    def _check_spread(self, spread: Array, x: Tensor) -> None:
+        super()._check_spread(spread, x)
+        trace = np.trace(spread, axis1=1, axis2=2) + self.eps * spread.shape[-1]
+        right = (trace > 0.0) & (trace < np.inf)
         if not right.all():
             group = int(np.argmin(right))
             raise ValueError(
                 f"IterNorm: the trace of the covariance of group {group} must be a positive, "
-                f"finite number, got {trace.array[group, 0, 0]} with eps={self.eps}: its channels "
-                "are constant; use eps > 0"
+                f"finite number, got {trace[group]} with eps={self.eps} from x of shape {x.shape}: "
+                "its channels are constant (use eps > 0) or their squares overflow"
             )
 
     def _own_repr(self) -> str:

@@ -130,6 +130,9 @@ class RunningNorm(Module):
         """Return the deviations divided by the spread, that of the batch or the running one."""
         raise NotImplementedError
 
+    def _check_spread(self, spread: Array, x: Tensor) -> None:
+        """Refuse a spread that cannot be divided by, before anything changes."""
+
     def _kept(self, spread: Array, n: int) -> Array:
         """Return what the running spread takes of a batch with n values per channel."""
         return spread
@@ -156,6 +159,7 @@ class RunningNorm(Module):
         rows = _as_rows(x)
         if not by_batch:
             assert mean is not None and spread is not None  # noqa: S101, PT018 - for mypy
+            self._check_spread(spread.array, x)
             # Copies, so that later updates in place do no harm to what is saved for backward.
             deviation = rows - Tensor(mean.array[:, None].copy())
             return self._finished(self._normalised(deviation, Tensor(spread.array.copy())), x)
@@ -163,6 +167,7 @@ class RunningNorm(Module):
         batch_mean = np.mean(rows, axis=1, keepdims=True)
         deviation = rows - batch_mean
         batch_spread = self._spread(rows, deviation)
+        self._check_spread(batch_spread.array, x)
         y = self._finished(self._normalised(deviation, batch_spread), x)
         if self.training and self.track_running_stats and not is_recomputing():
             kept = self._kept(batch_spread.array, rows.shape[1])

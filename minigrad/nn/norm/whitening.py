@@ -69,7 +69,6 @@ class Whitening(RunningNorm):
         return np.matmul(grouped, np.swapaxes(grouped, 1, 2)) / deviation.shape[1]
 
     def _normalised(self, deviation: Any, spread: Any) -> Any:
-        self._check_finite(spread.array)
         covariance = spread + Tensor(self.eps * np.eye(self._group_size))
         whitened = np.matmul(self._whitening_matrix(covariance), self._grouped(deviation))
         return np.reshape(whitened, deviation.shape)
@@ -81,14 +80,14 @@ class Whitening(RunningNorm):
         """Return (C, n) values as (groups, size, n)."""
         return np.reshape(rows, (self.num_groups, self._group_size, rows.shape[1]))
 
-    def _check_finite(self, covariance: Array) -> None:
-        finite = np.isfinite(covariance).all(axis=(1, 2))
+    def _check_spread(self, spread: Array, x: Tensor) -> None:
+        finite = np.isfinite(spread).all(axis=(1, 2))
         if not finite.all():
             group = int(np.argmin(finite))
-            found = covariance[group][~np.isfinite(covariance[group])][0]
+            found = spread[group][~np.isfinite(spread[group])][0]
             raise ValueError(
                 f"{type(self).__name__}: the covariance of group {group} holds {found}: x must be "
-                "finite, and so must be its squares"
+                f"finite, and so must be its squares, got x of shape {x.shape}"
             )
 
     def _own_repr(self) -> str:
