@@ -37,6 +37,16 @@ class Shifted(nn.Module):
         return x + 1.0
 
 
+class Lowered(nn.Module):
+    """``x - 1``."""
+
+    def forward(self, x: Any) -> Any:
+        return x - 1.0
+
+    def right_inverse(self, value: Any) -> Any:
+        return value + 1.0
+
+
 class Product(nn.Module):
     """``a * b``, of two originals."""
 
@@ -76,6 +86,30 @@ def test_one_original() -> None:
     np.testing.assert_array_equal(np.asarray(original.grad), np.full((2, 3), 8.0))
 
 
+def test_a_changed_original_forgets_its_gradient() -> None:
+    layer = linear()
+    layer(mg.ones(4, 3)).sum().backward()
+    version = layer.weight._version
+    register_parametrization(layer, "weight", Doubled())
+    original = layer.parametrizations["weight"].original
+    assert original.grad is None
+    assert original._version == version + 1
+
+
+def test_memory_is_not_shared() -> None:
+    """Neither with the parameter that was, nor with what the parametrisation keeps."""
+    layer = linear()
+    parameter = layer.weight
+    nn.weight_norm(layer)  # whose second original is the weight
+    parameter.array[...] = 0.0
+    np.testing.assert_array_equal(weight_of(layer), weight_of(linear()))
+    kept = mg.ones(2, 3)
+    layer = register_parametrization(linear(), "weight", Returns(kept))
+    remove_parametrizations(layer, "weight")
+    layer.weight.array[...] = 0.0
+    np.testing.assert_array_equal(np.asarray(kept), 1.0)
+
+
 def test_several_originals() -> None:
     layer = register_parametrization(linear(), "weight", Product())
     assert names(layer) == [
@@ -95,9 +129,12 @@ def test_one_after_another() -> None:
     layer = register_parametrization(linear(), "weight", Doubled())
     register_parametrization(layer, "weight", Shifted())
     np.testing.assert_array_equal(weight_of(layer), weight_of(linear()) + 1.0)
-    layer.weight = mg.ones(2, 3)  # (1 / 2) * 2 + 1: inverses in reverse order
+    register_parametrization(layer, "weight", Lowered())
+    np.testing.assert_array_equal(weight_of(layer), weight_of(linear()) + 1.0 - 1.0)
+    layer.weight = mg.ones(2, 3)  # inverses in reverse order: ((1 + 1) / 2) * 2 + 1 - 1
+    np.testing.assert_array_equal(np.asarray(layer.parametrizations["weight"].original), 1.0)
     np.testing.assert_array_equal(weight_of(layer), 2.0)
-    assert len(layer.parametrizations["weight"]) == 2
+    assert len(layer.parametrizations["weight"]) == 3
 
 
 def test_two_attributes() -> None:

@@ -160,9 +160,9 @@ class RunningNorm(Module):
         if not by_batch:
             assert mean is not None and spread is not None  # noqa: S101, PT018 - for mypy
             self._check_spread(spread.array, x)
-            # Copies, so that later updates in place do no harm to what is saved for backward.
-            deviation = rows - Tensor(mean.array[:, None].copy())
-            return self._finished(self._normalised(deviation, Tensor(spread.array.copy())), x)
+            # No op saves these, so later updates in place do no harm.
+            deviation = rows - Tensor(mean.array[:, None])
+            return self._finished(self._normalised(deviation, Tensor(spread.array)), x)
         self._check_count(x.shape)
         batch_mean = np.mean(rows, axis=1, keepdims=True)
         deviation = rows - batch_mean
