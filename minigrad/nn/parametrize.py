@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,9 @@ __all__ = [
     "register_parametrization",
     "remove_parametrizations",
 ]
+
+
+AnyModule = TypeVar("AnyModule", bound=Module)
 
 
 class ParametrizationList(ModuleList):
@@ -184,7 +187,9 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     return check_text("is_parametrized", "tensor_name", tensor_name) in names
 
 
-def register_parametrization(module: Module, tensor_name: str, parametrization: Module) -> Module:
+def register_parametrization(
+    module: AnyModule, tensor_name: str, parametrization: Module
+) -> AnyModule:
     """Compute a parameter of a module from others, whenever it is read.
 
     Parameters
@@ -256,13 +261,13 @@ def register_parametrization(module: Module, tensor_name: str, parametrization: 
         module.add_module("parametrizations", ModuleDict())
     module.parametrizations[tensor_name] = computed
     module.parametrizations.train(module.training)
-    module.__class__ = _class_with(base, (*names, tensor_name))
+    _set_class(module, _class_with(base, (*names, tensor_name)))
     return module
 
 
 def remove_parametrizations(
-    module: Module, tensor_name: str, leave_parametrized: bool = True
-) -> Module:
+    module: AnyModule, tensor_name: str, leave_parametrized: bool = True
+) -> AnyModule:
     """Make a parametrized attribute a plain parameter again.
 
     Parameters
@@ -309,7 +314,7 @@ def remove_parametrizations(
         parameter = _with_value(computed, value)
     names = tuple(name for name in module._computed if name != tensor_name)
     base = _base_of(module)
-    module.__class__ = _class_with(base, names) if names else base
+    _set_class(module, _class_with(base, names) if names else base)
     del module.parametrizations[tensor_name]
     if not names:
         del module.parametrizations
@@ -331,6 +336,10 @@ def _set_array(parameter: Parameter, array: Array) -> None:
     parameter.grad = None
     parameter.array = array
     parameter.counter[0] += 1
+
+
+def _set_class(module: Module, cls: type[Module]) -> None:
+    module.__class__ = cls
 
 
 def _check_module(name: str, module: Any) -> None:

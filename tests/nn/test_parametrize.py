@@ -126,7 +126,7 @@ def test_without_an_inverse_the_value_is_the_original() -> None:
 
 
 def test_one_after_another() -> None:
-    layer = register_parametrization(linear(), "weight", Doubled())
+    layer: Any = register_parametrization(linear(), "weight", Doubled())
     register_parametrization(layer, "weight", Shifted())
     np.testing.assert_array_equal(weight_of(layer), weight_of(linear()) + 1.0)
     register_parametrization(layer, "weight", Lowered())
@@ -246,7 +246,7 @@ def test_reset_parameters_draws_the_originals() -> None:
 
 
 def test_assignment() -> None:
-    layer = register_parametrization(linear(), "weight", Doubled())
+    layer: Any = register_parametrization(linear(), "weight", Doubled())
     version = layer.parametrizations["weight"].original._version
     layer.weight = np.ones((2, 3))
     np.testing.assert_array_equal(weight_of(layer), 1.0)
@@ -334,7 +334,7 @@ def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="an attribute 'parametrizations' of its own"):
         register_parametrization(layer, "weight", Doubled())
     assert sorted(names(layer)) == ["bias", "weight"]
-    shrinking = register_parametrization(linear(), "weight", Smaller())
+    shrinking: Any = register_parametrization(linear(), "weight", Smaller())
     with pytest.raises(ShapeError, match=r"an original of shape \(1, 3\), got \(2, 3\)"):
         shrinking.weight = np.full((2, 3), 9.0)
 

@@ -78,10 +78,10 @@ class IterNorm(Whitening):
     -----
     The iterations are ops like others, so derivatives of every order are right: those of the
     function computed, not of its limit. They run in the coupled form, ``Y = Y B`` and ``P = B P``
-    with ``B = (3 - P Y)/2``, which is the same but for rounding: the form above loses digits in
-    each further iteration once it has converged [2]_. In evaluation, the same iterations run on
-    the running covariance; [1]_ averages the whitening matrices instead. Everything is computed
-    in float64 and rounded once.
+    with ``B = (3 - P Y)/2``, which is the same but for rounding: the form above amplifies that in
+    each iteration, and diverges soon after it has converged [2]_. In evaluation, the same
+    iterations run on the running covariance; [1]_ averages the whitening matrices instead.
+    Everything is computed in float64 and rounded once.
 
     References
     ----------

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.arguments import check_number
-from minigrad.nn.norm.running import RunningNorm
+from minigrad.nn.norm.centred_norm import CentredNorm
 from minigrad.tensor import Tensor
 from minigrad.typing import Array, DTypeLike
 
 __all__ = ["LpBatchNorm"]
 
 
-class LpBatchNorm(RunningNorm):
+class LpBatchNorm(CentredNorm):
     """Subtract each channel's mean and divide by its average l1, l2 or l-infinity norm.
 
     With the n = N*prod(S) values x of a channel and d = x - mean(x)::

@@ -48,8 +48,9 @@ class NoisyBatchNorm(BatchNorm):
     Notes
     -----
     The noise comes after scale and shift: [1]_ adds it to "the batch-normalized activation". It is
-    a constant of the gradient. Evaluation has none, and the running statistics are of what comes
-    in. With ``n_mu=0, n_sigma=1, r_mu=0, r_sigma=0`` nothing is drawn: the layer is a BatchNorm.
+    a constant of the gradient. Evaluation and a frozen layer have none, and the running statistics
+    are of what comes in. With ``n_mu=0, n_sigma=1, r_mu=0, r_sigma=0`` nothing is drawn: the layer
+    is a BatchNorm.
     Numbers are drawn in float64 and rounded, so float32 and float64 nets of one seed get the same.
 
     References
@@ -116,7 +117,8 @@ class NoisyBatchNorm(BatchNorm):
         Tensor like ``x``
         """
         y = super().forward(x, **options)
-        if not self.training or not (self.n_mu or self.r_mu or self.r_sigma or self.n_sigma > 1):
+        is_noisy = self.n_mu or self.r_mu or self.r_sigma or self.n_sigma > 1.0
+        if not self.training or getattr(self, "frozen", False) or not is_noisy:
             return y
         draw = generator_or_default(self.generator).numpy
         of_channels = (1, y.shape[1], *(1,) * (y.ndim - 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from minigrad.arguments import check_integer, check_text
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.nn.module import Module
 from minigrad.nn.parametrize import (
+    AnyModule,
     is_parametrized,
     register_parametrization,
     remove_parametrizations,
@@ -18,8 +19,6 @@ from minigrad.ops.norms import vector_norm
 from minigrad.tensor import Tensor
 
 __all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]
-
-AnyModule = TypeVar("AnyModule", bound=Module)
 
 
 class WeightNorm(Module):

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from minigrad.arguments import check_number, check_text
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.nn.module import Module
-from minigrad.nn.parametrize import register_parametrization
+from minigrad.nn.parametrize import AnyModule, register_parametrization
 from minigrad.ops.batch_norm import batch_norm_train
 from minigrad.tensor import Tensor
 
 __all__ = ["WeightStandardization", "weight_standardization"]
-
-AnyModule = TypeVar("AnyModule", bound=Module)
 
 
 class WeightStandardization(Module):

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.arguments import check_integer
-from minigrad.nn.norm.running import RunningNorm
+from minigrad.nn.norm.centred_norm import CentredNorm
 from minigrad.tensor import Tensor
 from minigrad.typing import Array, DTypeLike
 
 __all__ = ["Whitening"]
 
 
-class Whitening(RunningNorm):
+class Whitening(CentredNorm):
     """Base of layers that decorrelate the channels of each group.
 
     A subclass says which matrix whitens: `_whitening_matrix`.

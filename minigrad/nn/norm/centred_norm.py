@@ -21,13 +21,13 @@ from minigrad.ops.promotion import cast
 from minigrad.tensor import Tensor, as_tensor
 from minigrad.typing import Array, DTypeLike, Shape
 
-__all__ = ["RunningNorm"]
+__all__ = ["CentredNorm"]
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _FLOAT64 = np.dtype(np.float64)
 
 
-class RunningNorm(Module):
+class CentredNorm(Module):
     """Base of layers: modes, checks, running statistics, scale and shift.
 
     A subclass says what its spread is and how it divides by it: `_spread`, `_normalised`, and if

@@ -12,7 +12,7 @@ import pytest
 import minigrad as mg
 from minigrad import nn
 from minigrad.errors import DTypeError, ShapeError
-from minigrad.nn.norm.running import RunningNorm
+from minigrad.nn.norm.centred_norm import CentredNorm
 from minigrad.testing import gradcheck, gradgradcheck
 from minigrad.typing import Array
 
@@ -108,7 +108,7 @@ def whitening(kind: Any, groups: int, normalised: Any) -> Any:
     )
 
 
-LAYERS: dict[str, tuple[Callable[..., RunningNorm], Callable[[], Model]]] = {
+LAYERS: dict[str, tuple[Callable[..., CentredNorm], Callable[[], Model]]] = {
     "l1": lp(1),
     "l2": lp(2),
     "linf": lp(np.inf),
@@ -121,7 +121,7 @@ SHAPES = ((9, C), (5, C, 3), (3, C, 2, 2))
 of_layers = pytest.mark.parametrize("name", LAYERS)
 
 
-def make(name: str, **options: Any) -> RunningNorm:
+def make(name: str, **options: Any) -> CentredNorm:
     return LAYERS[name][0](**options)
 
 
