@@ -164,7 +164,7 @@ def test_several_batches_against_numpy(
     found = values(layer)
     assert all(v.dtype == np.float64 for n, v in found.items() if n != "num_batches_tracked")
     np.testing.assert_allclose(found["running_mean"], model.mean, rtol=FLOAT64, atol=FLOAT64)
-    np.testing.assert_allclose(found[layer._spread_name], model.spread, rtol=FLOAT64, atol=FLOAT64)
+    np.testing.assert_allclose(found[layer._spread], model.spread, rtol=FLOAT64, atol=FLOAT64)
     assert found["num_batches_tracked"] == 3
     layer.eval()
     np.testing.assert_allclose(
@@ -319,7 +319,7 @@ def test_state_dict_round_trip(name: str, rng: np.random.Generator) -> None:
     layer, other = make(name, dtype=np.float64), make(name, dtype=np.float64)
     layer(mg.tensor(batch(rng)))
     assert list(layer.state_dict()) == [
-        "weight", "bias", "running_mean", layer._spread_name, "num_batches_tracked",
+        "weight", "bias", "running_mean", layer._spread, "num_batches_tracked",
     ]  # fmt: skip
     other.load_state_dict(copy.deepcopy(layer.state_dict()))
     x = mg.tensor(batch(rng))
@@ -349,7 +349,7 @@ def test_running_statistics_stay_float64(name: str) -> None:
     assert layer.weight is not None
     assert layer.weight.dtype == np.float32
     assert values(layer)["running_mean"].dtype == np.float64
-    assert values(layer)[layer._spread_name].dtype == np.float64
+    assert values(layer)[layer._spread].dtype == np.float64
 
 
 @of_layers

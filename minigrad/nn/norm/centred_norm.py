@@ -30,13 +30,13 @@ _FLOAT64 = np.dtype(np.float64)
 class CentredNorm(Module):
     """Base of layers: modes, checks, running statistics, scale and shift.
 
-    A subclass says what its spread is and how it divides by it: `_spread`, `_normalised`, and if
+    A subclass says what its spread is and how it divides by it: `_spread_of`, `_normalised`, and if
     the running value is another one than the batch's, `_kept`. Values come as (C, n) float64, n
     for each channel.
     """
 
     _optional_keys = frozenset({"num_batches_tracked"})
-    _spread_name: ClassVar[str]
+    _spread: ClassVar[str]
     """The buffer that keeps the running spread."""
 
     weight: Parameter | None
@@ -83,7 +83,7 @@ class CentredNorm(Module):
         track = track_running_stats
         self.register_buffer("running_mean", Tensor(np.zeros(shape)) if track else None)
         spread = self._initial_spread() if track else None
-        self.register_buffer(self._spread_name, None if spread is None else Tensor(spread))
+        self.register_buffer(self._spread, None if spread is None else Tensor(spread))
         self.register_buffer(
             "num_batches_tracked", Tensor(np.zeros((), np.int64)) if track else None
         )
@@ -109,7 +109,7 @@ class CentredNorm(Module):
             init.zeros_(self.bias)
 
     def _running_spread(self) -> Tensor | None:
-        spread: Tensor | None = getattr(self, self._spread_name)
+        spread: Tensor | None = getattr(self, self._spread)
         return spread
 
     # -------------------------------------------------------------------------- for subclasses
@@ -122,7 +122,7 @@ class CentredNorm(Module):
         """Return how many values a channel must have at least to be normalised by the batch."""
         raise NotImplementedError
 
-    def _spread(self, x: Any, deviation: Any) -> Any:
+    def _spread_of(self, x: Any, deviation: Any) -> Any:
         """Return the spread of the batch: a Tensor, from values and their distance to the mean."""
         raise NotImplementedError
 
@@ -166,7 +166,7 @@ class CentredNorm(Module):
         self._check_count(x.shape)
         batch_mean = np.mean(rows, axis=1, keepdims=True)
         deviation = rows - batch_mean
-        batch_spread = self._spread(rows, deviation)
+        batch_spread = self._spread_of(rows, deviation)
         self._check_spread(batch_spread.array, x)
         y = self._finished(self._normalised(deviation, batch_spread), x)
         if self.training and self.track_running_stats and not is_recomputing():

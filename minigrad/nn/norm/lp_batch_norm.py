@@ -99,7 +99,7 @@ class LpBatchNorm(CentredNorm):
     """
 
     _fixed_dtype_buffers = frozenset({"running_mean", "running_square"})
-    _spread_name = "running_square"
+    _spread = "running_square"
 
     running_square: Tensor | None
 
@@ -132,7 +132,7 @@ class LpBatchNorm(CentredNorm):
     def _least_values(self) -> int:
         return 2
 
-    def _spread(self, x: Any, deviation: Any) -> Any:
+    def _spread_of(self, x: Any, deviation: Any) -> Any:
         """Return the square of the norm, which is smooth at 0 where the norm may not be."""
         values = deviation if self.centered else x
         if self.p == 2:

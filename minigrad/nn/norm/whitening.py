@@ -21,7 +21,7 @@ class Whitening(CentredNorm):
     """
 
     _fixed_dtype_buffers = frozenset({"running_mean", "running_covariance"})
-    _spread_name = "running_covariance"
+    _spread = "running_covariance"
 
     running_covariance: Tensor | None
 
@@ -63,7 +63,7 @@ class Whitening(CentredNorm):
         # n centred values span n - 1 dimensions: with fewer, the covariance is singular.
         return self._group_size + 1
 
-    def _spread(self, x: Any, deviation: Any) -> Any:
+    def _spread_of(self, x: Any, deviation: Any) -> Any:
         """Return the biased covariance of each group, shape (groups, size, size)."""
         grouped = self._grouped(deviation)
         return np.matmul(grouped, np.swapaxes(grouped, 1, 2)) / deviation.shape[1]
