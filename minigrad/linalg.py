@@ -24,6 +24,7 @@ from minigrad.ops.inverses import (
 )
 from minigrad.ops.linalg import matmul
 from minigrad.ops.matrix_products import multi_dot
+from minigrad.ops.matrix_roots import inverse_sqrt
 from minigrad.ops.norms import linalg_norm as norm
 from minigrad.ops.norms import matrix_norm, vector_norm
 from minigrad.ops.singular import SVDResult, svd, svdvals
@@ -40,6 +41,7 @@ __all__ = [
     "eigh",
     "eigvalsh",
     "inv",
+    "inverse_sqrt",
     "matmul",
     "matrix_norm",
     "matrix_power",

@@ -1,6 +1,6 @@
 """Layers, losses and the modules that hold them, with PyTorch's API."""
 
-from minigrad.nn import functional, init
+from minigrad.nn import functional, init, parametrize
 from minigrad.nn.activation import (
     ELU,
     GELU,
@@ -35,18 +35,25 @@ from minigrad.nn.norm import (
     BatchNorm3d,
     BatchRenorm,
     ChannelStatistics,
+    DecorrelatedBatchNorm,
     GhostBatchNorm,
     GroupNorm,
     InstanceNorm1d,
     InstanceNorm2d,
     InstanceNorm3d,
+    IterNorm,
     LayerNorm,
     LinearRamp,
+    LpBatchNorm,
+    NoisyBatchNorm,
     PerActivationBatchNorm,
     RMSNorm,
     UntrainedBatchNormWarning,
     merge_statistics,
     momentum_from_decay,
+    remove_weight_norm,
+    weight_norm,
+    weight_standardization,
 )
 from minigrad.nn.parameter import Parameter
 from minigrad.nn.state_dict import IncompatibleKeys, StateDictError
@@ -77,6 +84,7 @@ __all__ = [
     "BatchRenorm",
     "ChannelStatistics",
     "CrossEntropyLoss",
+    "DecorrelatedBatchNorm",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -88,17 +96,20 @@ __all__ = [
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
+    "IterNorm",
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LinearRamp",
     "LogSoftmax",
+    "LpBatchNorm",
     "MSELoss",
     "Module",
     "ModuleDict",
     "ModuleList",
     "NLLLoss",
+    "NoisyBatchNorm",
     "Parameter",
     "PerActivationBatchNorm",
     "RMSNorm",
@@ -122,6 +133,10 @@ __all__ = [
     "init",
     "merge_statistics",
     "momentum_from_decay",
+    "parametrize",
     "precise_batch_norm",
+    "remove_weight_norm",
     "unfreeze_batch_norm",
+    "weight_norm",
+    "weight_standardization",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import data, nn, optim, testing, train
 from minigrad.nn import functional as F  # noqa: N812 - the name that everyone gives it
-from minigrad.nn import init
+from minigrad.nn import init, parametrize
 from minigrad.optim import lr_scheduler
 from minigrad.testing import examples, identities, implementations, mutants
 
@@ -78,6 +78,7 @@ ROOTS: dict[str, Any] = {
     "Module": nn.Module,
     "F": F,
     "init": init,
+    "parametrize": parametrize,
     "nn": nn,
     "optim": optim,
     "lr_scheduler": lr_scheduler,

@@ -33,6 +33,7 @@ ACCEPTED: dict[tuple[str, int | str, str], str] = {
     ("linalg.norm", 1, "a number"): "an ord like others",
     ("identities.identity", 0, "an unknown word"): "a formula is any text",
     ("implementations.kernel_implementation", 0, "an unknown word"): "a name is any text",
+    ("parametrize.is_parametrized", 1, "an unknown word"): "what is not there is not parametrized",
     ("train.EarlyStopping", 0, "an unknown word"): "metrics have any name",
 }
 """Subject, argument and corruption that look like nonsense, but are not."""
@@ -80,6 +81,7 @@ EXEMPT: dict[str, str] = {
          "mutants.Patch", "mg.is_anomaly_enabled", "mg.is_recomputing"),
         _NOTHING,
     ),
+    "parametrize.ParametrizationList": "made by register_parametrization, which is swept",
     "Tensor.cuda": "needs a GPU: an error says so",
     "Module.cuda": "needs a GPU: an error says so",
     "Module.forward": "abstract: that of each layer is swept",

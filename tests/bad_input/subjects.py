@@ -24,6 +24,7 @@ from tests.bad_input import (  # noqa: F401 - each appends to the list
     calls_of_norms,
     calls_of_testing,
     calls_of_tools,
+    calls_of_whitening,
 )
 from tests.bad_input.calls import ROOTS, SUBJECTS, Subject, add, b, i, t
 

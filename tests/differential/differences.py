@@ -723,6 +723,7 @@ def _pickled(library: Any) -> int:
 DIFFERENCES = (*SPECIAL_VALUES, *DTYPES, *GRADIENTS, *SHAPES, *OTHERS, *NORMS)
 
 WITHOUT_COUNTERPART = {
+    "linalg.inverse_sqrt": "minigrad's own",
     "minigrad.apply": "runs an Op: PyTorch has it as a method of autograd.Function",
     "minigrad.batch_norm_eval": "the op behind functional.batch_norm, which is compared",
     "minigrad.batch_norm_train": "the op behind functional.batch_norm, which is compared",
