@@ -280,7 +280,7 @@ def batch_norm_train(
     """
     x = x if isinstance(x, Tensor) else as_tensor(x)
     array = x.array
-    residual = _check(array, gamma, beta, residual, relu, eps)
+    residual = _check(array, gamma, beta, eps, residual, relu)
     shape = array.shape
     if array.size == shape[1]:
         raise ShapeError(
@@ -341,7 +341,7 @@ def batch_norm_eval(
     """
     x = x if isinstance(x, Tensor) else as_tensor(x)
     array = x.array
-    residual = _check(array, gamma, beta, residual, relu, eps)
+    residual = _check(array, gamma, beta, eps, residual, relu)
     statistics = []
     for name, value in (("mean", mean), ("var", var)):
         source = as_tensor(value).array
@@ -351,7 +351,9 @@ def batch_norm_eval(
     return result
 
 
-def _check(x: Array, gamma: Any, beta: Any, residual: Any, relu: bool, eps: float) -> Any:
+def _check(
+    x: Array, gamma: Any, beta: Any, eps: float, residual: Any = None, relu: bool = False
+) -> Any:
     """Refuse what does not fit, and return the residual as a Tensor, if there is one."""
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: x must have shape (N, C, *S), got {x.shape}")

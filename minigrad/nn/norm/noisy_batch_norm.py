@@ -118,7 +118,7 @@ class NoisyBatchNorm(BatchNorm):
         """
         y = super().forward(x, **options)
         is_noisy = self.n_mu or self.r_mu or self.r_sigma or self.n_sigma > 1.0
-        if not self.training or getattr(self, "frozen", False) or not is_noisy:
+        if not self.training or self.frozen or not is_noisy:
             return y
         draw = generator_or_default(self.generator).numpy
         of_channels = (1, y.shape[1], *(1,) * (y.ndim - 2))
