@@ -89,7 +89,7 @@ def minigrad_fused(x: Any, gamma: Any, beta: Any) -> Any:
 
 def minigrad_primitives(x: Any, gamma: Any, beta: Any) -> Any:
     """Return BatchNorm of elementary ops."""
-    return BatchNormTrain.composite(x, gamma, beta, eps=EPS)
+    return BatchNormTrain.composite(None, x, gamma, beta, None, eps=EPS, relu=False)
 
 
 def pytorch_fused(torch: Any) -> Callable[..., Any]:

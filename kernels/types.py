@@ -9,6 +9,7 @@ from minigrad.typing import Array
 __all__ = [
     "BatchNormKernels",
     "ElementwiseKernels",
+    "GradientSums",
     "Gradients",
     "Needs",
     "OptimizerKernels",
@@ -53,14 +54,36 @@ class Gradients(NamedTuple):
     """Shape (C,), dtype of ``x``."""
 
 
+class GradientSums(NamedTuple):
+    """What the gradients of one batch normalisation have to sum, for each channel."""
+
+    dy: Array
+    """Shape (C,), float64."""
+    dy_x_hat: Array
+    """Shape (C,), float64: the sum of ``dy * x_hat``."""
+
+
 class BatchNormKernels(Protocol):
     """The functions of the family ``batch_norm``; ``reference.batch_norm`` says what each means."""
 
     def statistics(self, x: Array) -> Statistics:
         """Mean and biased variance of each channel."""
 
+    def empty_mask(self, x: Array) -> Array:
+        """Memory for the mask of a rectified result."""
+
+    def unpack_mask(self, mask: Array, x: Array) -> Array:
+        """Return a mask as booleans."""
+
     def forward_train(
-        self, x: Array, gamma: Array | None, beta: Array | None, *, eps: float
+        self,
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        residual: Array | None = None,
+        *,
+        eps: float,
+        mask: Array | None = None,
     ) -> TrainForward:
         """Normalise by the statistics of the batch."""
 
@@ -73,6 +96,8 @@ class BatchNormKernels(Protocol):
         gamma: Array | None,
         *,
         needs: Needs = (True, True, True),
+        mask: Array | None = None,
+        masked_dy: Array | None = None,
     ) -> Gradients:
         """Gradients of ``forward_train``."""
 
@@ -83,8 +108,10 @@ class BatchNormKernels(Protocol):
         var: Array,
         gamma: Array | None,
         beta: Array | None,
+        residual: Array | None = None,
         *,
         eps: float,
+        mask: Array | None = None,
     ) -> Array:
         """Normalise by given statistics."""
 
@@ -98,8 +125,26 @@ class BatchNormKernels(Protocol):
         *,
         eps: float,
         needs: Needs = (True, True, True),
+        mask: Array | None = None,
+        masked_dy: Array | None = None,
     ) -> Gradients:
         """Gradients of ``forward_eval``."""
+
+    def gradient_sums(self, dy: Array, x: Array, mean: Array, inv_std: Array) -> GradientSums:
+        """Compute the sums that a part of a batch contributes to the gradients of the whole."""
+
+    def gradient_from_sums(
+        self,
+        dy: Array,
+        x: Array,
+        mean: Array,
+        inv_std: Array,
+        gamma: Array | None,
+        sums: GradientSums,
+        *,
+        n: int,
+    ) -> Array:
+        """Gradient of a part of a batch, from the sums of the whole."""
 
     def update_running(
         self,

@@ -394,9 +394,12 @@ def _differentiate_composite(node: Node, dy: Tensor) -> list[Any]:
     aliases = []
     for index, wanted in enumerate(node.needs):
         if wanted:
+            if index in node.op.addends:
+                zeros = np.zeros(node.shape_of(index), node.dtype_of(index))
+                inputs[index] = Tensor(zeros, requires_grad=True)
             inputs[index] = apply(Alias, inputs[index])
             aliases.append(inputs[index])
-    output = composite(*inputs, **node.kwargs)
+    output = composite(node, *inputs, **node.kwargs)
     entries: set[Node | Tensor] = {alias.node for alias in aliases}
     stop = frozenset(edge for edge in entries if isinstance(edge, Node))
     gradients, _ = _run([(output.node, dy)], entries, True, True, stop)

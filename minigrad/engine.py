@@ -68,8 +68,12 @@ class Op:
         Every gradient that ``backward`` returns is newly allocated and referenced by nothing
         else, so the engine may keep it, and add to it, without a copy.
     composite : callable or None
-        The same function of Tensors, written with primitive ops. `saves` then names every input
-        that the composite needs.
+        ``composite(ctx, *inputs, **hyperparameters)``, the same function of Tensors, written with
+        primitive ops. `saves` then names every input that the composite needs. ``ctx`` is the
+        recorded node, or None when there is none.
+    addends : tuple of int
+        Inputs that are added to the result, so that no gradient depends on their values: they need
+        not be in `saves`, and the composite is handed zeros in their place.
     """
 
     saves: ClassVar[tuple[int | Literal["y"], ...]] = ()
@@ -78,6 +82,7 @@ class Op:
     view: ClassVar[bool] = False
     fresh: ClassVar[bool] = False
     composite: ClassVar[Callable[..., Any] | None] = None
+    addends: ClassVar[tuple[int, ...]] = ()
     forward: ClassVar[Callable[..., Any]]
     backward: ClassVar[Callable[..., Any]]
 

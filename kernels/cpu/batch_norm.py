@@ -22,15 +22,20 @@ import numpy as np
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.kernels import memory
 from minigrad.kernels.cpu import batch_norm_channel, batch_norm_launch
-from minigrad.kernels.types import Gradients, Needs, Statistics, TrainForward
+from minigrad.kernels.cpu.simd import LANE_BITS
+from minigrad.kernels.types import Gradients, GradientSums, Needs, Statistics, TrainForward
 from minigrad.typing import Array
 
 __all__ = [
     "backward_eval",
     "backward_train",
+    "empty_mask",
     "forward_eval",
     "forward_train",
+    "gradient_from_sums",
+    "gradient_sums",
     "statistics",
+    "unpack_mask",
     "update_running",
 ]
 
@@ -63,7 +68,50 @@ def statistics(x: Array) -> Statistics:
     return Statistics(mean, var)
 
 
-def forward_train(x: Array, gamma: Array | None, beta: Array | None, *, eps: float) -> TrainForward:
+def empty_mask(x: Array) -> Array:
+    """Memory for the mask of a rectified result: one bit for each value of ``x``.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, *S)
+        What is to be normalised.
+
+    Returns
+    -------
+    ndarray, shape (M,)
+        Its order is that of vectors in memory: only `backward_train`, `backward_eval` and
+        `unpack_mask` know it. The last bits of a row or plane may be unused.
+    """
+    return np.empty(batch_norm_launch.mask_size(x) if x.size else 0, LANE_BITS)
+
+
+def unpack_mask(mask: Array, x: Array) -> Array:
+    """Return a mask as booleans.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (M,)
+        From a forward pass on ``x``.
+    x : ndarray, shape (N, C, *S)
+        Its input, or an array of the same strides.
+
+    Returns
+    -------
+    ndarray, bool, of the shape of ``x``
+        Where the result was not 0.
+    """
+    return batch_norm_launch.unpacked(mask, x) if x.size else np.empty(x.shape, np.bool_)
+
+
+def forward_train(
+    x: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    residual: Array | None = None,
+    *,
+    eps: float,
+    mask: Array | None = None,
+) -> TrainForward:
     """Normalise each channel by the statistics of the batch.
 
     Parameters
@@ -72,8 +120,13 @@ def forward_train(x: Array, gamma: Array | None, beta: Array | None, *, eps: flo
         Values. With a single value a channel's variance is 0.
     gamma, beta : ndarray of shape (C,), of the dtype of ``x``, or None
         Scale and shift; None means 1 and 0.
+    residual : ndarray, of the shape and dtype of ``x``, optional
+        Added to the result; copied when its memory order is not that of ``x``.
     eps : float
         Added to the variance; >= 0. With 0 a constant channel is NaN.
+    mask : ndarray, optional
+        From `empty_mask`. Given, the result is rectified, ``max(y, 0)``, and the mask says where
+        it is not 0.
 
     Returns
     -------
@@ -83,20 +136,37 @@ def forward_train(x: Array, gamma: Array | None, beta: Array | None, *, eps: flo
     Raises
     ------
     ShapeError
-        If ``x.ndim < 2``, or ``gamma`` or ``beta`` is not (C,).
+        If ``x.ndim < 2``, ``gamma`` or ``beta`` is not (C,), or ``residual`` or ``mask`` does not
+        fit ``x``.
     DTypeError
         If ``x`` is neither float32 nor float64, or another dtype differs from it.
     """
     _check(x)
     gamma = _parameter(gamma, x, "gamma")
     beta = _parameter(beta, x, "beta")
+    _check_fused(x, residual, mask)
     x, slab = batch_norm_launch.without_gaps(x)
     y = memory.empty_like(x)
     mean, var, inv_std = np.zeros((3, x.shape[1]))
     if slab is None:
         inv_std = _inverse_std(var, eps)
     else:
-        batch_norm_launch.forward(x, y, gamma, beta, mean, var, inv_std, eps, slab, measure=True)
+        if residual is not None:
+            residual = batch_norm_launch.in_order_of(residual, x)
+        batch_norm_launch.forward(
+            x,
+            y,
+            gamma,
+            beta,
+            mean,
+            var,
+            inv_std,
+            eps,
+            slab,
+            measure=True,
+            residual=residual,
+            mask=mask,
+        )
     return TrainForward(y, mean, var, inv_std)
 
 
@@ -106,8 +176,10 @@ def forward_eval(
     var: Array,
     gamma: Array | None,
     beta: Array | None,
+    residual: Array | None = None,
     *,
     eps: float,
+    mask: Array | None = None,
 ) -> Array:
     """Normalise each channel by given statistics, such as running averages.
 
@@ -119,8 +191,13 @@ def forward_eval(
         Statistics; used in float64.
     gamma, beta : ndarray of shape (C,), of the dtype of ``x``, or None
         Scale and shift.
+    residual : ndarray, of the shape and dtype of ``x``, optional
+        Added to the result; copied when its memory order is not that of ``x``.
     eps : float
         Added to the variance; >= 0.
+    mask : ndarray, optional
+        From `empty_mask`. Given, the result is rectified, ``max(y, 0)``, and the mask says where
+        it is not 0.
 
     Returns
     -------
@@ -130,20 +207,38 @@ def forward_eval(
     Raises
     ------
     ShapeError
-        If ``x.ndim < 2``, or another array is not (C,).
+        If ``x.ndim < 2``, ``residual`` or ``mask`` does not fit ``x``, or another array is not
+        (C,).
     DTypeError
-        If ``x`` is neither float32 nor float64, or ``gamma`` or ``beta`` differ from it.
+        If ``x`` is neither float32 nor float64, or ``gamma``, ``beta`` or ``residual`` differ
+        from it.
     """
     _check(x)
     gamma = _parameter(gamma, x, "gamma")
     beta = _parameter(beta, x, "beta")
     mean = _statistic(mean, x, "mean")
     var = _statistic(var, x, "var")
+    _check_fused(x, residual, mask)
     x, slab = batch_norm_launch.without_gaps(x)
     y = memory.empty_like(x)
     if slab is not None:
         inv_std = np.empty(x.shape[1])
-        batch_norm_launch.forward(x, y, gamma, beta, mean, var, inv_std, eps, slab, measure=False)
+        if residual is not None:
+            residual = batch_norm_launch.in_order_of(residual, x)
+        batch_norm_launch.forward(
+            x,
+            y,
+            gamma,
+            beta,
+            mean,
+            var,
+            inv_std,
+            eps,
+            slab,
+            measure=False,
+            residual=residual,
+            mask=mask,
+        )
     return y
 
 
@@ -155,6 +250,8 @@ def backward_train(
     gamma: Array | None,
     *,
     needs: Needs = (True, True, True),
+    mask: Array | None = None,
+    masked_dy: Array | None = None,
 ) -> Gradients:
     """Gradients of :func:`forward_train`.
 
@@ -170,6 +267,10 @@ def backward_train(
         Scale.
     needs : tuple of three bool
         Which of ``dx, dgamma, dbeta`` are wanted.
+    mask : ndarray, optional
+        Of the forward pass, if its result was rectified.
+    masked_dy : ndarray, of the shape and dtype of ``x``, optional
+        Receives ``dy`` where the mask is set and 0 elsewhere, the gradient of ``residual``.
 
     Returns
     -------
@@ -179,11 +280,13 @@ def backward_train(
     Raises
     ------
     ShapeError
-        If ``x.ndim < 2``, ``dy`` has another shape, or another array is not (C,).
+        If ``x.ndim < 2``, ``dy``, ``mask`` or ``masked_dy`` does not fit ``x``, or another array
+        is not (C,).
     DTypeError
-        If ``x`` is neither float32 nor float64, or ``dy`` or ``gamma`` differ from it.
+        If ``x`` is neither float32 nor float64, or ``dy``, ``masked_dy`` or ``gamma`` differ from
+        it.
     """
-    return _backward(dy, x, mean, inv_std, gamma, needs, batch_statistics=True)
+    return _backward(dy, x, mean, inv_std, gamma, needs, mask, masked_dy, batch_statistics=True)
 
 
 def backward_eval(
@@ -195,6 +298,8 @@ def backward_eval(
     *,
     eps: float,
     needs: Needs = (True, True, True),
+    mask: Array | None = None,
+    masked_dy: Array | None = None,
 ) -> Gradients:
     """Gradients of :func:`forward_eval`, whose statistics are constants.
 
@@ -212,6 +317,10 @@ def backward_eval(
         Added to the variance; >= 0.
     needs : tuple of three bool
         Which of ``dx, dgamma, dbeta`` are wanted.
+    mask : ndarray, optional
+        Of the forward pass, if its result was rectified.
+    masked_dy : ndarray, of the shape and dtype of ``x``, optional
+        Receives ``dy`` where the mask is set and 0 elsewhere, the gradient of ``residual``.
 
     Returns
     -------
@@ -221,13 +330,125 @@ def backward_eval(
     Raises
     ------
     ShapeError
-        If ``x.ndim < 2``, ``dy`` has another shape, or another array is not (C,).
+        If ``x.ndim < 2``, ``dy``, ``mask`` or ``masked_dy`` does not fit ``x``, or another array
+        is not (C,).
     DTypeError
-        If ``x`` is neither float32 nor float64, or ``dy`` or ``gamma`` differ from it.
+        If ``x`` is neither float32 nor float64, or ``dy``, ``masked_dy`` or ``gamma`` differ from
+        it.
     """
     _check(x)
     inv_std = _inverse_std(_statistic(var, x, "var"), eps)
-    return _backward(dy, x, mean, inv_std, gamma, needs, batch_statistics=False)
+    return _backward(dy, x, mean, inv_std, gamma, needs, mask, masked_dy, batch_statistics=False)
+
+
+def gradient_sums(dy: Array, x: Array, mean: Array, inv_std: Array) -> GradientSums:
+    """Compute the sums that a part of a batch contributes to the gradients of the whole.
+
+    Parameters
+    ----------
+    dy : ndarray, shape (N, C, *S), of the dtype of ``x``
+        Gradient with respect to ``y``.
+    x : ndarray, shape (N, C, *S), float32 or float64
+        This part's input of the forward pass.
+    mean, inv_std : ndarray, shape (C,), float64
+        Of the whole batch.
+
+    Returns
+    -------
+    GradientSums
+        Of this part, shape (C,), float64; zeros if it is empty. Those of several parts add up.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        As in :func:`backward_train`.
+    """
+    x, dy, mean, inv_std = _check_gradient(dy, x, mean, inv_std)
+    x, slab = batch_norm_launch.without_gaps(x)
+    channels = x.shape[1]
+    totals = np.zeros(2 * channels)
+    if slab is not None:
+        batch_norm_launch.backward(
+            batch_norm_launch.in_order_of(dy, x),
+            x,
+            None,
+            None,
+            mean,
+            inv_std,
+            totals,
+            1,
+            slab,
+            batch_statistics=True,
+            need_sums=True,
+        )
+    return GradientSums(totals[:channels], totals[channels:])
+
+
+def gradient_from_sums(
+    dy: Array,
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gamma: Array | None,
+    sums: GradientSums,
+    *,
+    n: int,
+) -> Array:
+    """Gradient of a part of a batch, from the sums of the whole.
+
+    Parameters
+    ----------
+    dy : ndarray, shape (N, C, *S), of the dtype of ``x``
+        Gradient with respect to ``y``.
+    x : ndarray, shape (N, C, *S), float32 or float64
+        This part's input of the forward pass.
+    mean, inv_std : ndarray, shape (C,), float64
+        Of the whole batch.
+    gamma : ndarray of shape (C,), of the dtype of ``x``, or None
+        Scale.
+    sums : GradientSums
+        Added up over all parts.
+    n : int
+        Values of a channel in the whole batch.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, like ``x``.
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        As in :func:`backward_train`.
+    ValueError
+        If ``n`` is less than the values that are here.
+    """
+    x, dy, mean, inv_std = _check_gradient(dy, x, mean, inv_std)
+    gamma = _parameter(gamma, x, "gamma")
+    sum_dy = _statistic(sums.dy, x, "sums.dy")
+    sum_dy_x_hat = _statistic(sums.dy_x_hat, x, "sums.dy_x_hat")
+    if n * x.shape[1] < x.size:
+        raise ValueError(
+            f"n must count the values of a channel in the whole batch, {x.size // x.shape[1]} of "
+            f"which are in this part, got {n}"
+        )
+    x, slab = batch_norm_launch.without_gaps(x)
+    dx = memory.empty_like(x)
+    if slab is not None:
+        batch_norm_launch.backward(
+            batch_norm_launch.in_order_of(dy, x),
+            x,
+            dx,
+            gamma,
+            mean,
+            inv_std,
+            np.concatenate([sum_dy, sum_dy_x_hat]),
+            n,
+            slab,
+            batch_statistics=True,
+            need_sums=False,
+        )
+    return dx
 
 
 def update_running(
@@ -326,6 +547,35 @@ def _inverse_std(var: Array, eps: float) -> Array:
         return np.asarray(1.0 / np.sqrt(var + eps))
 
 
+def _check_fused(x: Array, residual: Array | None, mask: Array | None) -> None:
+    """Refuse what cannot be added to a result, or say where it was rectified."""
+    if residual is not None:
+        _check_like(residual, x, "residual")
+    if mask is not None:
+        size = batch_norm_launch.mask_size(x) if x.size else 0
+        if mask.shape != (size,) or mask.dtype != LANE_BITS or not mask.flags.carray:
+            raise ShapeError(
+                f"mask must be what empty_mask(x) returns, {LANE_BITS} of shape ({size},), got "
+                f"{mask.dtype} of shape {mask.shape}"
+            )
+
+
+def _check_like(values: Array, x: Array, name: str) -> None:
+    if values.shape != x.shape:
+        raise ShapeError(f"{name} must have the shape of x, {x.shape}, got {values.shape}")
+    if values.dtype != x.dtype:
+        raise DTypeError(f"{name} must have the dtype of x, {x.dtype}, got {values.dtype}")
+
+
+def _check_gradient(
+    dy: Array, x: Array, mean: Array, inv_std: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Refuse what has no gradient; return x, dy and the statistics, these contiguous."""
+    _check(x)
+    _check_like(dy, x, "dy")
+    return x, dy, _statistic(mean, x, "mean"), _statistic(inv_std, x, "inv_std")
+
+
 def _backward(
     dy: Array,
     x: Array,
@@ -333,26 +583,29 @@ def _backward(
     inv_std: Array,
     gamma: Array | None,
     needs: Needs,
+    mask: Array | None,
+    masked_dy: Array | None,
     *,
     batch_statistics: bool,
 ) -> Gradients:
     """Check, and run the backward kernel for this layout and size."""
-    _check(x)
-    if dy.shape != x.shape:
-        raise ShapeError(f"dy must have the shape of x, {x.shape}, got {dy.shape}")
-    if dy.dtype != x.dtype:
-        raise DTypeError(f"dy must have the dtype of x, {x.dtype}, got {dy.dtype}")
+    x, dy, mean, inv_std = _check_gradient(dy, x, mean, inv_std)
     gamma = _parameter(gamma, x, "gamma")
-    mean = _statistic(mean, x, "mean")
-    inv_std = _statistic(inv_std, x, "inv_std")
+    _check_fused(x, None, mask)
+    if masked_dy is not None:
+        _check_like(masked_dy, x, "masked_dy")
+        if mask is None:
+            raise ValueError("masked_dy needs a mask: without one it is dy")
     x, slab = batch_norm_launch.without_gaps(x)
     channels = x.shape[1]
     need_dx, need_dgamma, need_dbeta = needs
     dx = memory.empty_like(x) if need_dx else None
-    dgamma = np.zeros(channels, x.dtype)
-    dbeta = np.zeros(channels, x.dtype)
+    totals = np.zeros(2 * channels)
     need_sums = need_dgamma or need_dbeta or (need_dx and batch_statistics)
-    if slab is not None and (need_dx or need_sums):
+    written = masked_dy
+    if written is not None and (written.strides != x.strides or not written.flags.behaved):
+        written = memory.empty_like(x)
+    if slab is not None and (need_dx or need_sums or written is not None):
         batch_norm_launch.backward(
             batch_norm_launch.in_order_of(dy, x),
             x,
@@ -360,10 +613,18 @@ def _backward(
             gamma,
             mean,
             inv_std,
-            dgamma,
-            dbeta,
+            totals,
+            x.size // channels,
             slab,
             batch_statistics=batch_statistics,
-            need_sums=need_sums,
+            need_sums=need_sums or written is not None,
+            mask=mask,
+            masked_dy=written,
         )
-    return Gradients(dx, dgamma if need_dgamma else None, dbeta if need_dbeta else None)
+    if written is not None and masked_dy is not None and written is not masked_dy:
+        np.copyto(masked_dy, written)
+    return Gradients(
+        dx,
+        totals[channels:].astype(x.dtype) if need_dgamma else None,
+        totals[:channels].astype(x.dtype) if need_dbeta else None,
+    )

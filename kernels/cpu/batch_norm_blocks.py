@@ -6,15 +6,20 @@ rows that is small enough for the first-level cache, then the next vector goes d
 
 from __future__ import annotations
 
+from minigrad.kernels.cpu.batch_norm_parts import vector_of
 from minigrad.kernels.cpu.jit import helper
 from minigrad.kernels.cpu.simd import (
     LANES,
     extend,
     fence,
     fma,
+    keep,
     load,
     load_head,
+    maximum,
+    nonzero,
     prefetch,
+    splat,
     store,
     store_head,
     stream,
@@ -114,14 +119,21 @@ def block_sums(
 def block_gradient_sums(
     dy: Array,
     x: Array,
+    mask: Array,
+    masked_dy: Array,
     mean: Array,
     sums: Array,
     products: Array,
     shape: tuple[int, int],
     cut: tuple[int, int, int, int],
     task: int,
+    has_mask: bool,
+    write_masked: bool,
 ) -> None:
-    """Write the sums of ``dy`` and of ``dy * (x - mean)`` over one block of one tile."""
+    """Write the sums of ``dy`` and of ``dy * (x - mean)`` over one block of one tile.
+
+    With a mask ``dy`` counts where it is set, and may be written to ``masked_dy``.
+    """
     rows, channels = shape
     _, block_rows, tiles, strip_rows = cut
     block = task // tiles
@@ -145,16 +157,26 @@ def block_gradient_sums(
                     i = row * channels + j
                     prefetch(dy, i + ahead)
                     prefetch(x, i + ahead)
-                    upstream = extend(load(dy, i))
-                    total = total + upstream
-                    product = fma(upstream, extend(load(x, i)) - means, product)
+                    upstream = load(dy, i)
+                    if has_mask:
+                        upstream = keep(upstream, mask[vector_of(row, j, channels)])
+                        if write_masked:
+                            store(masked_dy, i, upstream)
+                    wide = extend(upstream)
+                    total = total + wide
+                    product = fma(wide, extend(load(x, i)) - means, product)
             else:
                 for row in range(first, last):
                     i = row * channels + j
-                    upstream = extend(load_head(dy, i, n, zero))
-                    total = total + upstream
+                    upstream = load_head(dy, i, n, zero)
+                    if has_mask:
+                        upstream = keep(upstream, mask[vector_of(row, j, channels)])
+                        if write_masked:
+                            store_head(masked_dy, i, upstream, n)
+                    wide = extend(upstream)
+                    total = total + wide
                     centred = extend(load_head(x, i, n, zero)) - means
-                    product = fma(upstream, centred, product)
+                    product = fma(wide, centred, product)
             store_head(sums, out + j, total, n)
             store_head(products, out + j, product, n)
 
@@ -162,16 +184,21 @@ def block_gradient_sums(
 @helper
 def block_normalise(
     x: Array,
+    residual: Array,
     y: Array,
+    mask: Array,
     factors: Array,
     shape: tuple[int, int],
     cut: tuple[int, int, int, int],
     task: int,
+    has_residual: bool,
+    relu: bool,
     streaming: bool,
 ) -> None:
     """Write ``y = (x - high - low) * scale + shift`` over one block of one tile.
 
-    ``factors`` holds the four, (4, C) flat.
+    ``factors`` holds the four, (4, C) flat. To that the residual is added, and the whole is
+    rectified: then ``mask`` says where the result is not 0.
     """
     rows, channels = shape
     _, block_rows, tiles, strip_rows = cut
@@ -180,6 +207,7 @@ def block_normalise(
     right = min(channels, left + _TILE)
     stop = min(rows, (block + 1) * block_rows)
     zero = x.dtype.type(0.0)
+    zeros = splat(zero)
     for first in range(block * block_rows, stop, strip_rows):
         last = min(stop, first + strip_rows)
         for j in range(left, right, LANES):
@@ -192,6 +220,11 @@ def block_normalise(
                 for row in range(first, last):
                     i = row * channels + j
                     values = fma((load(x, i) - high) - low, scale, shift)
+                    if has_residual:
+                        values = values + load(residual, i)
+                    if relu:
+                        values = maximum(values, zeros)
+                        mask[vector_of(row, j, channels)] = nonzero(values)
                     if streaming:
                         stream(y, i, values)
                     else:
@@ -200,7 +233,13 @@ def block_normalise(
                 for row in range(first, last):
                     i = row * channels + j
                     values = (load_head(x, i, n, zero) - high) - low
-                    store_head(y, i, fma(values, scale, shift), n)
+                    values = fma(values, scale, shift)
+                    if has_residual:
+                        values = values + load_head(residual, i, n, zero)
+                    if relu:
+                        values = maximum(values, zeros)
+                        mask[vector_of(row, j, channels)] = nonzero(values)
+                    store_head(y, i, values, n)
     if streaming:
         fence()
 
@@ -209,16 +248,19 @@ def block_normalise(
 def block_gradient(
     dy: Array,
     x: Array,
+    mask: Array,
     dx: Array,
     factors: Array,
     shape: tuple[int, int],
     cut: tuple[int, int, int, int],
     task: int,
+    has_mask: bool,
     streaming: bool,
 ) -> None:
     """Write ``dx = scale * (dy - k0 - (x - high - low) * k1)`` over one block of one tile.
 
-    ``factors`` holds ``high, low, scale, k0, -k1``, (5, C) flat.
+    ``factors`` holds ``high, low, scale, k0, -k1``, (5, C) flat. With a mask ``dy`` counts where
+    it is set.
     """
     rows, channels = shape
     _, block_rows, tiles, strip_rows = cut
@@ -240,7 +282,10 @@ def block_gradient(
                 for row in range(first, last):
                     i = row * channels + j
                     centred = (load(x, i) - high) - low
-                    values = scale * fma(centred, slope, load(dy, i) - offset)
+                    upstream = load(dy, i)
+                    if has_mask:
+                        upstream = keep(upstream, mask[vector_of(row, j, channels)])
+                    values = scale * fma(centred, slope, upstream - offset)
                     if streaming:
                         stream(dx, i, values)
                     else:
@@ -249,7 +294,10 @@ def block_gradient(
                 for row in range(first, last):
                     i = row * channels + j
                     centred = (load_head(x, i, n, zero) - high) - low
-                    values = fma(centred, slope, load_head(dy, i, n, zero) - offset)
+                    upstream = load_head(dy, i, n, zero)
+                    if has_mask:
+                        upstream = keep(upstream, mask[vector_of(row, j, channels)])
+                    values = fma(centred, slope, upstream - offset)
                     store_head(dx, i, scale * values, n)
     if streaming:
         fence()
@@ -258,13 +306,18 @@ def block_gradient(
 @helper
 def block_scale(
     dy: Array,
+    mask: Array,
     dx: Array,
     factors: Array,
     shape: tuple[int, int],
     cut: tuple[int, int, int, int],
     task: int,
+    has_mask: bool,
 ) -> None:
-    """Write ``dx = scale * dy`` over one block of one tile; ``scale`` is ``factors[2]``."""
+    """Write ``dx = scale * dy`` over one block of one tile; ``scale`` is ``factors[2]``.
+
+    With a mask ``dy`` counts where it is set.
+    """
     rows, channels = shape
     _, block_rows, tiles, strip_rows = cut
     block = task // tiles
@@ -280,8 +333,14 @@ def block_scale(
             if n == LANES:
                 for row in range(first, last):
                     i = row * channels + j
-                    store(dx, i, scale * load(dy, i))
+                    upstream = load(dy, i)
+                    if has_mask:
+                        upstream = keep(upstream, mask[vector_of(row, j, channels)])
+                    store(dx, i, scale * upstream)
             else:
                 for row in range(first, last):
                     i = row * channels + j
-                    store_head(dx, i, scale * load_head(dy, i, n, zero), n)
+                    upstream = load_head(dy, i, n, zero)
+                    if has_mask:
+                        upstream = keep(upstream, mask[vector_of(row, j, channels)])
+                    store_head(dx, i, scale * upstream, n)

@@ -26,10 +26,10 @@ __all__ = [
     "backward_factors",
     "finite_or_zero",
     "forward_factors",
-    "gradients_of_parameters",
     "inverse_std",
     "mean_and_variance",
     "update_running",
+    "write_totals",
 ]
 
 
@@ -126,8 +126,7 @@ def backward_factors(
     inv_std: Array,
     gamma: Array,
     has_gamma: bool,
-    total: Array,
-    product: Array,
+    totals: Array,
     n: int,
     batch_statistics: bool,
     factors: Array,
@@ -136,9 +135,9 @@ def backward_factors(
 ) -> None:
     """Write ``high, low, scale, k0, -k1`` of ``dx = scale * (dy - k0 - (x - high - low) * k1)``.
 
-    They are (5, C) flat. ``total`` is the sum of ``dy`` and ``product`` that of ``dy * x_hat``: so
-    ``k0`` is the mean of ``dy`` and ``(x - mean) * k1`` is ``x_hat * mean(dy * x_hat)``. Both are
-    written only if the statistics are those of the batch.
+    They are (5, C) flat. ``totals`` holds the sum of ``dy`` and that of ``dy * x_hat``, so ``k0``
+    is the mean of ``dy`` and ``(x - mean) * k1`` is ``x_hat * mean(dy * x_hat)``. Both are written
+    only if the statistics are those of the batch.
     """
     channels = mean.size
     for c in range(first, last):
@@ -149,8 +148,9 @@ def backward_factors(
         count = splat(np.float64(n))
         for c in range(first, last, LANES):
             lanes = min(LANES, last - c)
-            k0 = load_head(total, c, lanes, 0.0) / count
-            slope = load_head(inv_std, c, lanes, 0.0) * load_head(product, c, lanes, 0.0) / count
+            k0 = load_head(totals, c, lanes, 0.0) / count
+            product = load_head(totals, channels + c, lanes, 0.0)
+            slope = load_head(inv_std, c, lanes, 0.0) * product / count
             store_head(factors, 3 * channels + c, truncate(k0, factors), lanes)
             store_head(factors, 4 * channels + c, truncate(splat(0.0) - slope, factors), lanes)
 
@@ -165,23 +165,17 @@ def _split_mean(shift: float, offset: float, factors: Array, c: int, channels: i
 
 
 @helper
-def gradients_of_parameters(
-    total: Array,
-    product: Array,
-    inv_std: Array,
-    dgamma: Array,
-    dbeta: Array,
-    first: int,
-    last: int,
+def write_totals(
+    total: Array, product: Array, inv_std: Array, totals: Array, first: int, last: int
 ) -> None:
-    """Write ``dgamma`` and ``dbeta``, from the sums of ``dy`` and of ``dy * (x - mean)``.
+    """Write the sums of ``dy`` and of ``dy * x_hat``, (2, C) flat.
 
-    The latter becomes that of ``dy * x_hat``.
+    From those of ``dy`` and of ``dy * (x - mean)``.
     """
+    channels = inv_std.size
     for c in range(first, last):
-        product[c] *= inv_std[c]
-        dbeta[c] = total[c]
-        dgamma[c] = product[c]
+        totals[c] = total[c]
+        totals[channels + c] = product[c] * inv_std[c]
 
 
 def _update_running(

@@ -8,12 +8,21 @@ from minigrad.kernels import memory
 from minigrad.kernels.cpu import batch_norm_planes, batch_norm_rows
 from minigrad.kernels.cpu.batch_norm_blocks import blocks_of
 from minigrad.kernels.cpu.batch_norm_parts import parts_of
-from minigrad.kernels.cpu.simd import LANES
+from minigrad.kernels.cpu.simd import LANE_BITS, LANES
 from minigrad.kernels.cpu.threads import get_num_threads
 from minigrad.kernels.layout import Slab, slab_of
 from minigrad.typing import Array
 
-__all__ = ["DTYPES", "PARALLEL_MIN_SIZE", "backward", "forward", "in_order_of", "without_gaps"]
+__all__ = [
+    "DTYPES",
+    "PARALLEL_MIN_SIZE",
+    "backward",
+    "forward",
+    "in_order_of",
+    "mask_size",
+    "unpacked",
+    "without_gaps",
+]
 
 PARALLEL_MIN_SIZE = 1 << 18
 """Smaller arrays, which take less than 0.1 ms, are not worth waking sleeping threads for: that
@@ -26,6 +35,7 @@ too, and is asked for ahead of time; of smaller arrays that would be work for no
 
 _ABSENT = {np.dtype(kind): np.empty(0, kind) for kind in (np.float32, np.float64)}
 """Given to kernels, which do not look at it, for an array that is not there."""
+_NO_MASK = np.empty(0, LANE_BITS)
 DTYPES = frozenset(_ABSENT)
 """What kernels are compiled for."""
 
@@ -64,15 +74,19 @@ def forward(
     slab: Slab,
     *,
     measure: bool,
+    residual: Array | None = None,
+    mask: Array | None = None,
 ) -> None:
-    """Run the forward kernel for this layout and size."""
+    """Run the forward kernel for this layout and size; with a mask the result is rectified."""
     absent = _ABSENT[x.dtype]
     outer, channels, inner = slab
     threads = get_num_threads() if x.size >= PARALLEL_MIN_SIZE else 1
     streaming = y is not None and _streaming(y, slab)
     arguments = (
         x.ravel("K"),
+        absent if residual is None else residual.ravel("K"),
         absent if y is None else y.ravel("K"),
+        _NO_MASK if mask is None else mask,
         absent if gamma is None else gamma,
         absent if beta is None else beta,
         mean,
@@ -81,6 +95,8 @@ def forward(
         float(eps),
         gamma is not None,
         beta is not None,
+        residual is not None,
+        mask is not None,
         measure,
         y is not None,
     )
@@ -108,12 +124,14 @@ def backward(
     gamma: Array | None,
     mean: Array,
     inv_std: Array,
-    dgamma: Array,
-    dbeta: Array,
+    totals: Array,
+    n: int,
     slab: Slab,
     *,
     batch_statistics: bool,
     need_sums: bool,
+    mask: Array | None = None,
+    masked_dy: Array | None = None,
 ) -> None:
     """Run the backward kernel for this layout and size."""
     outer, channels, inner = slab
@@ -122,13 +140,17 @@ def backward(
     arguments = (
         dy.ravel("K"),
         x.ravel("K"),
+        _NO_MASK if mask is None else mask,
+        absent if masked_dy is None else masked_dy.ravel("K"),
         absent if dx is None else dx.ravel("K"),
         absent if gamma is None else gamma,
         mean,
         inv_std,
-        dgamma,
-        dbeta,
+        totals,
+        n,
         gamma is not None,
+        mask is not None,
+        masked_dy is not None,
         batch_statistics,
         need_sums,
         dx is not None,
@@ -151,6 +173,33 @@ def backward(
         planes_kernel(
             *arguments, (outer, channels, inner), parts, by_part, x.nbytes >= LARGE_BYTES, streaming
         )
+
+
+def mask_size(x: Array) -> int:
+    """Return how many entries the mask of a result has: one for each vector of each line."""
+    line, lines = _lines(x)
+    return lines * -(-line // LANES)
+
+
+def unpacked(mask: Array, x: Array) -> Array:
+    """Return the mask of a result as a boolean array of the shape of ``x``."""
+    line, lines = _lines(x)
+    bytes_of_vectors = mask.view(np.uint8).reshape(-1, LANE_BITS.itemsize)
+    bits = np.unpackbits(bytes_of_vectors, axis=1, bitorder="little")
+    flat = bits[:, :LANES].reshape(lines, -1)[:, :line]
+    result = np.empty_like(x, np.bool_, order="C" if slab_of(x) is None else "K")
+    result.ravel("K")[...] = flat.ravel()
+    return result
+
+
+def _lines(x: Array) -> tuple[int, int]:
+    """Return the length of a line and how many there are: rows of channels, or else planes."""
+    slab = slab_of(x)
+    if slab is None:  # it is copied to C order, as in `without_gaps`
+        n, channels = x.shape[:2]
+        slab = Slab(n, channels, x.size // (n * channels))
+    outer, channels, inner = slab
+    return (channels, outer) if inner == 1 else (inner, outer * channels)
 
 
 def _streaming(result: Array, slab: Slab) -> bool:

@@ -12,8 +12,11 @@ from minigrad.kernels.cpu.simd import (
     extend,
     fence,
     fma,
+    keep,
     load,
     load_head,
+    maximum,
+    nonzero,
     prefetch,
     splat,
     store,
@@ -32,6 +35,7 @@ __all__ = [
     "part_scale",
     "part_sums",
     "parts_of",
+    "vector_of",
 ]
 
 _PART_SIZE = 16384
@@ -94,6 +98,16 @@ def bounds_of(
 
 
 @helper
+def vector_of(line: int, start: int, length: int) -> int:
+    """Return which vector of a mask belongs to the element at ``start`` of a line.
+
+    A mask has one entry for each vector of each line, a plane or a row, of ``length`` elements;
+    the last of a line may be incomplete.
+    """
+    return line * (-(-length // LANES)) + start // LANES
+
+
+@helper
 def part_sums(
     x: Array,
     shift: Array,
@@ -153,6 +167,8 @@ def part_sums(
 def part_gradient_sums(
     dy: Array,
     x: Array,
+    mask: Array,
+    masked_dy: Array,
     mean: Array,
     sums: Array,
     products: Array,
@@ -160,11 +176,14 @@ def part_gradient_sums(
     parts: tuple[int, int, int, int],
     group: int,
     part: int,
+    has_mask: bool,
+    write_masked: bool,
     prefetching: bool,
 ) -> None:
     """Write the sums of ``dy`` and of ``dy * (x - mean)`` over one part of a group.
 
-    ``sums`` and ``products`` are (parts, C) flat.
+    ``sums`` and ``products`` are (parts, C) flat. With a mask ``dy`` counts where it is set, and
+    may be written to ``masked_dy``.
     """
     _, channels, inner = shape
     first, last, start, stop = bounds_of(part, shape, parts)
@@ -182,30 +201,52 @@ def part_gradient_sums(
         product_b = splat(0.0)
         for row in range(first, last):
             i = (row * channels + c) * inner + start
+            k = vector_of(row * channels + c, start, inner)
             for _ in range(pairs):
                 if ahead:
                     prefetch(dy, i + ahead)
                     prefetch(dy, i + LANES + ahead)
                     prefetch(x, i + ahead)
                     prefetch(x, i + LANES + ahead)
-                a = extend(load(dy, i))
-                b = extend(load(dy, i + LANES))
-                sum_a = sum_a + a
-                sum_b = sum_b + b
-                product_a = fma(a, extend(load(x, i)) - means, product_a)
-                product_b = fma(b, extend(load(x, i + LANES)) - means, product_b)
+                a = load(dy, i)
+                b = load(dy, i + LANES)
+                if has_mask:
+                    a = keep(a, mask[k])
+                    b = keep(b, mask[k + 1])
+                    if write_masked:
+                        store(masked_dy, i, a)
+                        store(masked_dy, i + LANES, b)
+                wide_a = extend(a)
+                wide_b = extend(b)
+                sum_a = sum_a + wide_a
+                sum_b = sum_b + wide_b
+                product_a = fma(wide_a, extend(load(x, i)) - means, product_a)
+                product_b = fma(wide_b, extend(load(x, i + LANES)) - means, product_b)
                 i += 2 * LANES
+                k += 2
             if single:
-                a = extend(load(dy, i))
-                sum_a = sum_a + a
-                product_a = fma(a, extend(load(x, i)) - means, product_a)
+                a = load(dy, i)
+                if has_mask:
+                    a = keep(a, mask[k])
+                    if write_masked:
+                        store(masked_dy, i, a)
+                wide_a = extend(a)
+                sum_a = sum_a + wide_a
+                product_a = fma(wide_a, extend(load(x, i)) - means, product_a)
                 i += LANES
+                k += 1
             if rest:
                 # A mean that is not finite would make NaN of the lanes without a value: fill with
                 # 0 what is multiplied, and let the last vector of values decide.
-                b = extend(load_head(dy, i, rest, zero))
-                sum_b = sum_b + b
-                product_b = fma(b, extend(load_head(x, i, rest, zero)) - means, product_b)
+                b = load_head(dy, i, rest, zero)
+                if has_mask:
+                    b = keep(b, mask[k])
+                    if write_masked:
+                        store_head(masked_dy, i, b, rest)
+                wide_b = extend(b)
+                sum_b = sum_b + wide_b
+                centred = extend(load_head(x, i, rest, zero)) - means
+                product_b = fma(wide_b, centred, product_b)
         sums[part * channels + c] = sum_lanes(sum_a + sum_b)
         products[part * channels + c] = sum_lanes(product_a + product_b)
 
@@ -213,23 +254,30 @@ def part_gradient_sums(
 @helper
 def part_normalise(
     x: Array,
+    residual: Array,
     y: Array,
+    mask: Array,
     factors: Array,
     shape: tuple[int, int, int],
     parts: tuple[int, int, int, int],
     group: int,
     part: int,
+    has_residual: bool,
+    relu: bool,
     streaming: bool,
 ) -> None:
     """Write ``y = (x - high - low) * scale + shift`` over one part of a group.
 
-    ``factors`` holds the four, (4, C) flat.
+    ``factors`` holds the four, (4, C) flat. To that the residual is added, and the whole is
+    rectified: then ``mask`` says where the result is not 0.
     """
     _, channels, inner = shape
     first, last, start, stop = bounds_of(part, shape, parts)
     left, right = channels_of(group, shape, parts)
     vectors = (stop - start) // LANES
     rest = (stop - start) % LANES
+    zero = x.dtype.type(0.0)
+    zeros = splat(zero)
     for row in range(first, last):
         for c in range(left, right):
             high = factors[c]
@@ -238,16 +286,29 @@ def part_normalise(
             scales = splat(factors[2 * channels + c])
             shifts = splat(factors[3 * channels + c])
             i = (row * channels + c) * inner + start
+            k = vector_of(row * channels + c, start, inner)
             for _ in range(vectors):
                 values = fma((load(x, i) - highs) - lows, scales, shifts)
+                if has_residual:
+                    values = values + load(residual, i)
+                if relu:
+                    values = maximum(values, zeros)
+                    mask[k] = nonzero(values)
+                    k += 1
                 if streaming:
                     stream(y, i, values)
                 else:
                     store(y, i, values)
                 i += LANES
             if rest:
-                values = load_head(x, i, rest, high)
-                store_head(y, i, fma((values - highs) - lows, scales, shifts), rest)
+                values = (load_head(x, i, rest, high) - highs) - lows
+                values = fma(values, scales, shifts)
+                if has_residual:
+                    values = values + load_head(residual, i, rest, zero)
+                if relu:
+                    values = maximum(values, zeros)
+                    mask[k] = nonzero(values)
+                store_head(y, i, values, rest)
     if streaming:
         fence()
 
@@ -256,17 +317,20 @@ def part_normalise(
 def part_gradient(
     dy: Array,
     x: Array,
+    mask: Array,
     dx: Array,
     factors: Array,
     shape: tuple[int, int, int],
     parts: tuple[int, int, int, int],
     group: int,
     part: int,
+    has_mask: bool,
     streaming: bool,
 ) -> None:
     """Write ``dx = scale * (dy - k0 - (x - high - low) * k1)`` over one part of a group.
 
-    ``factors`` holds ``high, low, scale, k0, -k1``, (5, C) flat.
+    ``factors`` holds ``high, low, scale, k0, -k1``, (5, C) flat. With a mask ``dy`` counts where
+    it is set.
     """
     _, channels, inner = shape
     first, last, start, stop = bounds_of(part, shape, parts)
@@ -283,9 +347,14 @@ def part_gradient(
             offsets = splat(factors[3 * channels + c])
             slopes = splat(factors[4 * channels + c])
             i = (row * channels + c) * inner + start
+            k = vector_of(row * channels + c, start, inner)
             for _ in range(vectors):
                 centred = (load(x, i) - highs) - lows
-                values = scales * fma(centred, slopes, load(dy, i) - offsets)
+                upstream = load(dy, i)
+                if has_mask:
+                    upstream = keep(upstream, mask[k])
+                    k += 1
+                values = scales * fma(centred, slopes, upstream - offsets)
                 if streaming:
                     stream(dx, i, values)
                 else:
@@ -293,7 +362,10 @@ def part_gradient(
                 i += LANES
             if rest:
                 centred = (load_head(x, i, rest, high) - highs) - lows
-                values = fma(centred, slopes, load_head(dy, i, rest, zero) - offsets)
+                upstream = load_head(dy, i, rest, zero)
+                if has_mask:
+                    upstream = keep(upstream, mask[k])
+                values = fma(centred, slopes, upstream - offsets)
                 store_head(dx, i, scales * values, rest)
     if streaming:
         fence()
@@ -302,14 +374,19 @@ def part_gradient(
 @helper
 def part_scale(
     dy: Array,
+    mask: Array,
     dx: Array,
     factors: Array,
     shape: tuple[int, int, int],
     parts: tuple[int, int, int, int],
     group: int,
     part: int,
+    has_mask: bool,
 ) -> None:
-    """Write ``dx = scale * dy`` over one part of a group; ``scale`` is ``factors[2]``."""
+    """Write ``dx = scale * dy`` over one part of a group; ``scale`` is ``factors[2]``.
+
+    With a mask ``dy`` counts where it is set.
+    """
     _, channels, inner = shape
     first, last, start, stop = bounds_of(part, shape, parts)
     left, right = channels_of(group, shape, parts)
@@ -320,8 +397,16 @@ def part_scale(
         for c in range(left, right):
             scales = splat(factors[2 * channels + c])
             i = (row * channels + c) * inner + start
+            k = vector_of(row * channels + c, start, inner)
             for _ in range(vectors):
-                store(dx, i, scales * load(dy, i))
+                upstream = load(dy, i)
+                if has_mask:
+                    upstream = keep(upstream, mask[k])
+                    k += 1
+                store(dx, i, scales * upstream)
                 i += LANES
             if rest:
-                store_head(dx, i, scales * load_head(dy, i, rest, zero), rest)
+                upstream = load_head(dy, i, rest, zero)
+                if has_mask:
+                    upstream = keep(upstream, mask[k])
+                store_head(dx, i, scales * upstream, rest)

@@ -22,9 +22,9 @@ from minigrad.kernels.cpu.batch_norm_channel import (
     backward_factors,
     finite_or_zero,
     forward_factors,
-    gradients_of_parameters,
     inverse_std,
     mean_and_variance,
+    write_totals,
 )
 from minigrad.kernels.cpu.batch_norm_parts import (
     channels_of,
@@ -34,15 +34,136 @@ from minigrad.kernels.cpu.batch_norm_parts import (
     part_scale,
     part_sums,
 )
-from minigrad.kernels.cpu.jit import jit, parallel_jit
+from minigrad.kernels.cpu.jit import helper, jit, parallel_jit
 from minigrad.typing import Array
 
 __all__ = ["backward_parallel", "backward_serial", "forward_parallel", "forward_serial"]
 
 
+# Each of these three has its body twice in the machine code, because constants are constants there:
+# what is fused costs nothing where it is not.
+
+
+@helper
+def _part_result(
+    x: Array,
+    residual: Array,
+    y: Array,
+    mask: Array,
+    factors: Array,
+    shape: tuple[int, int, int],
+    parts: tuple[int, int, int, int],
+    group: int,
+    part: int,
+    has_residual: bool,
+    relu: bool,
+    streaming: bool,
+) -> None:
+    """Normalise, and what may be fused with it."""
+    if has_residual or relu:
+        part_normalise(
+            x,
+            residual,
+            y,
+            mask,
+            factors,
+            shape,
+            parts,
+            group,
+            part,
+            has_residual,
+            relu,
+            streaming,
+        )
+    else:
+        part_normalise(
+            x, residual, y, mask, factors, shape, parts, group, part, False, False, streaming
+        )
+
+
+@helper
+def _part_sums(
+    dy: Array,
+    x: Array,
+    mask: Array,
+    masked_dy: Array,
+    mean: Array,
+    sums: Array,
+    products: Array,
+    shape: tuple[int, int, int],
+    parts: tuple[int, int, int, int],
+    group: int,
+    part: int,
+    has_mask: bool,
+    write_masked: bool,
+    prefetching: bool,
+) -> None:
+    """Sum, with or without a mask."""
+    if has_mask:
+        part_gradient_sums(
+            dy,
+            x,
+            mask,
+            masked_dy,
+            mean,
+            sums,
+            products,
+            shape,
+            parts,
+            group,
+            part,
+            True,
+            write_masked,
+            prefetching,
+        )
+    else:
+        part_gradient_sums(
+            dy,
+            x,
+            mask,
+            masked_dy,
+            mean,
+            sums,
+            products,
+            shape,
+            parts,
+            group,
+            part,
+            False,
+            False,
+            prefetching,
+        )
+
+
+@helper
+def _part_dx(
+    dy: Array,
+    x: Array,
+    mask: Array,
+    dx: Array,
+    factors: Array,
+    shape: tuple[int, int, int],
+    parts: tuple[int, int, int, int],
+    group: int,
+    part: int,
+    has_mask: bool,
+    batch_statistics: bool,
+    streaming: bool,
+) -> None:
+    """Write the gradient of ``x``, with or without a mask."""
+    if not batch_statistics:
+        part_scale(dy, mask, dx, factors, shape, parts, group, part, has_mask)
+    elif has_mask:
+        part_gradient(dy, x, mask, dx, factors, shape, parts, group, part, True, streaming)
+    else:
+        part_gradient(dy, x, mask, dx, factors, shape, parts, group, part, False, streaming)
+
+
 def _forward(
     x: Array,
+    residual: Array,
     y: Array,
+    mask: Array,
     gamma: Array,
     beta: Array,
     mean: Array,
@@ -51,6 +172,8 @@ def _forward(
     eps: float,
     has_gamma: bool,
     has_beta: bool,
+    has_residual: bool,
+    relu: bool,
     measure: bool,
     normalise: bool,
     shape: tuple[int, int, int],
@@ -61,13 +184,15 @@ def _forward(
 ) -> None:
     """Measure the statistics, normalise by them, or both.
 
-    Contract: ``x`` and ``y`` are flat, of ``shape`` (outer, C, inner), of one dtype, and do not
-    overlap; the other arrays are (C,), ``gamma`` and ``beta`` of the dtype of ``x`` and read only
-    if they are said to be there. Writes ``mean`` and ``var`` if it measures, ``inv_std`` always,
-    ``y`` if it normalises. One read of ``x`` to measure, one read and one write to normalise; by
-    group the second read is from the cache when the group fits. Each task owns a group or a part
-    of one. Sums are in float64; the bits do not depend on threads or schedule. ``prefetching``: the
-    sums ask for values ahead of time; ``streaming``: results go past the caches.
+    Contract: ``x``, ``residual`` and ``y`` are flat, of ``shape`` (outer, C, inner), of one dtype,
+    and ``y`` overlaps none; ``mask`` has an entry for each vector (`vector_of`); the other arrays
+    are (C,), ``gamma`` and ``beta`` of the dtype of ``x``; what is said not to be there is not
+    read. Writes ``mean`` and ``var`` if it measures, ``inv_std`` always, ``y`` if it normalises,
+    and ``mask`` with ``relu``. One read of ``x`` to measure, one read and one write to normalise;
+    by group the second read is from the cache when the group fits. Each task owns a group or a
+    part of one. Sums are in float64; the bits do not depend on threads or schedule.
+    ``prefetching``: the sums ask for values ahead of time; ``streaming``: results go past the
+    caches.
     """
     outer, channels, inner = shape
     size, row_parts, segments, _ = parts
@@ -97,7 +222,20 @@ def _forward(
             for task in prange(groups * n_parts):
                 part = task // groups
                 group = task - part * groups
-                part_normalise(x, y, factors, shape, parts, group, part, streaming)
+                _part_result(
+                    x,
+                    residual,
+                    y,
+                    mask,
+                    factors,
+                    shape,
+                    parts,
+                    group,
+                    part,
+                    has_residual,
+                    relu,
+                    streaming,
+                )
     else:
         for group in prange(groups):
             left, right = channels_of(group, shape, parts)
@@ -114,19 +252,36 @@ def _forward(
                 )
                 for index in range(n_parts):
                     part = n_parts - 1 - index  # backwards: the last parts are in the cache
-                    part_normalise(x, y, factors, shape, parts, group, part, streaming)
+                    _part_result(
+                        x,
+                        residual,
+                        y,
+                        mask,
+                        factors,
+                        shape,
+                        parts,
+                        group,
+                        part,
+                        has_residual,
+                        relu,
+                        streaming,
+                    )
 
 
 def _backward(
     dy: Array,
     x: Array,
+    mask: Array,
+    masked_dy: Array,
     dx: Array,
     gamma: Array,
     mean: Array,
     inv_std: Array,
-    dgamma: Array,
-    dbeta: Array,
+    totals: Array,
+    n: int,
     has_gamma: bool,
+    has_mask: bool,
+    write_masked: bool,
     batch_statistics: bool,
     need_sums: bool,
     need_dx: bool,
@@ -138,15 +293,16 @@ def _backward(
 ) -> None:
     """Compute the sums, the gradient of ``x``, or both.
 
-    Contract: ``dy``, ``x``, ``dx`` are flat, of ``shape`` (outer, C, inner), of one dtype, and
-    ``dx`` overlaps none; ``dgamma`` and ``dbeta`` are (C,) of that dtype too. With
-    ``batch_statistics`` the statistics depend on ``x``, and ``need_sums`` must be set. Writes
-    ``dgamma`` and ``dbeta`` if it sums, ``dx`` if that is needed. Two reads of ``dy`` and ``x``,
-    one write; who owns what, the sums and the bits are as in ``_forward``.
+    Contract: ``dy``, ``x``, ``masked_dy`` and ``dx`` are flat, of ``shape`` (outer, C, inner), of
+    one dtype, and what is written overlaps none; ``mask`` is that of ``_forward``. ``totals``,
+    (2, C) flat and float64, are the sums of ``dy`` and of ``dy * x_hat``, over ``n`` values: they
+    are written by this one if it sums, and read if the statistics depend on ``x``
+    (``batch_statistics``). Writes ``masked_dy`` if it is to, while it sums, and ``dx`` if that is
+    needed. Two reads of ``dy`` and ``x``, one write; who owns what, the sums and the bits are as in
+    ``_forward``.
     """
-    outer, channels, inner = shape
+    _, channels, _ = shape
     size, row_parts, segments, _ = parts
-    n = outer * inner
     n_parts = row_parts * segments
     groups = -(-channels // size)
     sums = np.empty(n_parts * channels)
@@ -157,52 +313,77 @@ def _backward(
             for task in prange(groups * n_parts):
                 part = task // groups
                 group = task - part * groups
-                part_gradient_sums(
-                    dy, x, mean, sums, products, shape, parts, group, part, prefetching
+                _part_sums(
+                    dy,
+                    x,
+                    mask,
+                    masked_dy,
+                    mean,
+                    sums,
+                    products,
+                    shape,
+                    parts,
+                    group,
+                    part,
+                    has_mask,
+                    write_masked,
+                    prefetching,
                 )
             add_partial(sums, n_parts, channels, 0, channels)
             add_partial(products, n_parts, channels, 0, channels)
-            gradients_of_parameters(sums, products, inv_std, dgamma, dbeta, 0, channels)
+            write_totals(sums, products, inv_std, totals, 0, channels)
         if need_dx:
             backward_factors(
-                mean,
-                inv_std,
-                gamma,
-                has_gamma,
-                sums,
-                products,
-                n,
-                batch_statistics,
-                factors,
-                0,
-                channels,
+                mean, inv_std, gamma, has_gamma, totals, n, batch_statistics, factors, 0, channels
             )
             for task in prange(groups * n_parts):
                 part = task // groups
                 group = task - part * groups
-                if batch_statistics:
-                    part_gradient(dy, x, dx, factors, shape, parts, group, part, streaming)
-                else:
-                    part_scale(dy, dx, factors, shape, parts, group, part)
+                _part_dx(
+                    dy,
+                    x,
+                    mask,
+                    dx,
+                    factors,
+                    shape,
+                    parts,
+                    group,
+                    part,
+                    has_mask,
+                    batch_statistics,
+                    streaming,
+                )
     else:
         for group in prange(groups):
             left, right = channels_of(group, shape, parts)
             if need_sums:
                 for part in range(n_parts):
-                    part_gradient_sums(
-                        dy, x, mean, sums, products, shape, parts, group, part, prefetching
+                    _part_sums(
+                        dy,
+                        x,
+                        mask,
+                        masked_dy,
+                        mean,
+                        sums,
+                        products,
+                        shape,
+                        parts,
+                        group,
+                        part,
+                        has_mask,
+                        write_masked,
+                        prefetching,
                     )
                 add_partial(sums, n_parts, channels, left, right)
                 add_partial(products, n_parts, channels, left, right)
-                gradients_of_parameters(sums, products, inv_std, dgamma, dbeta, left, right)
+                write_totals(sums, products, inv_std, totals, left, right)
             if need_dx:
                 backward_factors(
                     mean,
                     inv_std,
                     gamma,
                     has_gamma,
-                    sums,
-                    products,
+                    totals,
                     n,
                     batch_statistics,
                     factors,
@@ -211,10 +392,20 @@ def _backward(
                 )
                 for index in range(n_parts):
                     part = n_parts - 1 - index  # backwards, as in _forward
-                    if batch_statistics:
-                        part_gradient(dy, x, dx, factors, shape, parts, group, part, streaming)
-                    else:
-                        part_scale(dy, dx, factors, shape, parts, group, part)
+                    _part_dx(
+                        dy,
+                        x,
+                        mask,
+                        dx,
+                        factors,
+                        shape,
+                        parts,
+                        group,
+                        part,
+                        has_mask,
+                        batch_statistics,
+                        streaming,
+                    )
 
 
 forward_serial = jit(_forward)

@@ -23,9 +23,9 @@ from minigrad.kernels.cpu.batch_norm_channel import (
     backward_factors,
     finite_or_zero,
     forward_factors,
-    gradients_of_parameters,
     inverse_std,
     mean_and_variance,
+    write_totals,
 )
 from minigrad.kernels.cpu.jit import jit, parallel_jit
 from minigrad.typing import Array
@@ -35,7 +35,9 @@ __all__ = ["backward_parallel", "backward_serial", "forward_parallel", "forward_
 
 def _forward(
     x: Array,
+    residual: Array,
     y: Array,
+    mask: Array,
     gamma: Array,
     beta: Array,
     mean: Array,
@@ -44,6 +46,8 @@ def _forward(
     eps: float,
     has_gamma: bool,
     has_beta: bool,
+    has_residual: bool,
+    relu: bool,
     measure: bool,
     normalise: bool,
     shape: tuple[int, int],
@@ -52,11 +56,12 @@ def _forward(
 ) -> None:
     """Measure the statistics, normalise by them, or both.
 
-    Contract: ``x`` and ``y`` are flat, of ``shape`` (rows, C), of one dtype, and do not overlap;
-    the other arrays are (C,), ``gamma`` and ``beta`` of the dtype of ``x`` and read only if they
-    are said to be there. Writes ``mean`` and ``var`` if it measures, ``inv_std`` always, ``y`` if
-    it normalises. One read of ``x`` to measure, one read and one write to normalise. Each task
-    owns a block of a tile. Sums are in float64; the bits do not depend on the threads.
+    Contract: ``x``, ``residual`` and ``y`` are flat, of ``shape`` (rows, C), of one dtype, and
+    ``y`` overlaps none; ``mask`` has an entry for each vector (`vector_of`); the other arrays are
+    (C,), ``gamma`` and ``beta`` of the dtype of ``x``; what is said not to be there is not read.
+    Writes ``mean`` and ``var`` if it measures, ``inv_std`` always, ``y`` if it normalises, and
+    ``mask`` with ``relu``. One read of ``x`` to measure, one read and one write to normalise. Each
+    task owns a block of a tile. Sums are in float64; the bits do not depend on the threads.
     """
     rows, channels = shape
     blocks, _, tiles, _ = cut
@@ -79,19 +84,40 @@ def _forward(
         )
         for index in prange(blocks * tiles):
             task = blocks * tiles - 1 - index  # backwards: the last blocks are in the cache
-            block_normalise(x, y, factors, shape, cut, task, streaming)
+            if has_residual or relu:
+                block_normalise(
+                    x,
+                    residual,
+                    y,
+                    mask,
+                    factors,
+                    shape,
+                    cut,
+                    task,
+                    has_residual,
+                    relu,
+                    streaming,
+                )
+            else:
+                block_normalise(
+                    x, residual, y, mask, factors, shape, cut, task, False, False, streaming
+                )
 
 
 def _backward(
     dy: Array,
     x: Array,
+    mask: Array,
+    masked_dy: Array,
     dx: Array,
     gamma: Array,
     mean: Array,
     inv_std: Array,
-    dgamma: Array,
-    dbeta: Array,
+    totals: Array,
+    n: int,
     has_gamma: bool,
+    has_mask: bool,
+    write_masked: bool,
     batch_statistics: bool,
     need_sums: bool,
     need_dx: bool,
@@ -101,44 +127,55 @@ def _backward(
 ) -> None:
     """Compute the sums, the gradient of ``x``, or both.
 
-    Contract: ``dy``, ``x``, ``dx`` are flat, of ``shape`` (rows, C), of one dtype, and ``dx``
-    overlaps none; ``dgamma`` and ``dbeta`` are (C,) of that dtype too.
-    With ``batch_statistics`` the statistics depend on ``x``, and ``need_sums`` must be set. Writes
-    ``dgamma`` and ``dbeta`` if it sums, ``dx`` if that is needed. Two reads of ``dy`` and ``x``,
-    one write; who owns what, the sums and the bits are as in ``_forward``.
+    Contract: ``dy``, ``x``, ``masked_dy`` and ``dx`` are flat, of ``shape`` (rows, C), of one
+    dtype, and what is written overlaps none; ``mask`` is that of ``_forward``. ``totals``, (2, C)
+    flat and float64, are the sums of ``dy`` and of ``dy * x_hat``, over ``n`` values: they are
+    written by this one if it sums, and read if the statistics depend on ``x``
+    (``batch_statistics``). Writes ``masked_dy`` if it is to, while it sums, and ``dx`` if that is
+    needed. Two reads of ``dy`` and ``x``, one write; who owns what, the sums and the bits are as
+    in ``_forward``.
     """
-    rows, channels = shape
+    _, channels = shape
     blocks, _, tiles, _ = cut
-    sums = np.empty(blocks * channels)
-    products = np.empty(blocks * channels)
     if need_sums:
+        sums = np.empty(blocks * channels)
+        products = np.empty(blocks * channels)
         for task in prange(blocks * tiles):
-            block_gradient_sums(dy, x, mean, sums, products, shape, cut, task)
+            if has_mask:
+                block_gradient_sums(
+                    dy,
+                    x,
+                    mask,
+                    masked_dy,
+                    mean,
+                    sums,
+                    products,
+                    shape,
+                    cut,
+                    task,
+                    True,
+                    write_masked,
+                )
+            else:
+                block_gradient_sums(
+                    dy, x, mask, masked_dy, mean, sums, products, shape, cut, task, False, False
+                )
         add_partial(sums, blocks, channels, 0, channels)
         add_partial(products, blocks, channels, 0, channels)
-        gradients_of_parameters(sums, products, inv_std, dgamma, dbeta, 0, channels)
+        write_totals(sums, products, inv_std, totals, 0, channels)
     if need_dx:
         factors = np.empty(5 * channels, x.dtype)
         backward_factors(
-            mean,
-            inv_std,
-            gamma,
-            has_gamma,
-            sums,
-            products,
-            rows,
-            batch_statistics,
-            factors,
-            0,
-            channels,
+            mean, inv_std, gamma, has_gamma, totals, n, batch_statistics, factors, 0, channels
         )
-        if batch_statistics:
-            for index in prange(blocks * tiles):
-                task = blocks * tiles - 1 - index  # backwards, as in _forward
-                block_gradient(dy, x, dx, factors, shape, cut, task, streaming)
-        else:
-            for task in prange(blocks * tiles):
-                block_scale(dy, dx, factors, shape, cut, task)
+        for index in prange(blocks * tiles):
+            task = blocks * tiles - 1 - index  # backwards, as in _forward
+            if not batch_statistics:
+                block_scale(dy, mask, dx, factors, shape, cut, task, has_mask)
+            elif has_mask:
+                block_gradient(dy, x, mask, dx, factors, shape, cut, task, True, streaming)
+            else:
+                block_gradient(dy, x, mask, dx, factors, shape, cut, task, False, streaming)
 
 
 forward_serial = jit(_forward)

@@ -16,6 +16,8 @@ and it cannot prove that two arrays do not overlap. So kernels say what they mea
 ``a + b``, ``-``, ``*``, ``/``  lane by lane, each rounded once, never reordered or fused
 ``fma(a, b, c)``                ``a * b + c``, rounded once
 ``sqrt(v)``, ``maximum(a, b)``  lane by lane; ``maximum`` is NaN where either is
+``nonzero(v)``                  which lanes are not 0 (NaN is not), as bits, the first lowest
+``keep(v, bits)``               the lanes whose bit is set, 0 in the others
 ``extend(v)``                   float32 -> float64 (float64 stays), same number of lanes
 ``truncate(v, like)``           float64 -> the dtype of the array ``like``
 ``sum_lanes(v)``                upper half added to lower half until one is left
@@ -33,7 +35,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.kernels.cpu.jit import DISABLED
-from minigrad.kernels.cpu.vector_width import LANES, VECTOR_BITS
+from minigrad.kernels.cpu.vector_width import LANE_BITS, LANES, VECTOR_BITS
 
 _vectors: Any
 if DISABLED:
@@ -47,13 +49,16 @@ else:
 
 __all__ = [
     "LANES",
+    "LANE_BITS",
     "VECTOR_BITS",
     "extend",
     "fence",
     "fma",
+    "keep",
     "load",
     "load_head",
     "maximum",
+    "nonzero",
     "prefetch",
     "splat",
     "sqrt",
@@ -67,9 +72,11 @@ __all__ = [
 extend = _vectors.extend
 fence = _vectors.fence
 fma = _vectors.fma
+keep = _vectors.keep
 load = _vectors.load
 load_head = _vectors.load_head
 maximum = _vectors.maximum
+nonzero = _vectors.nonzero
 prefetch = _vectors.prefetch
 splat = _vectors.splat
 sqrt = _vectors.sqrt

@@ -13,17 +13,20 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
+from numba.np.numpy_support import from_dtype
 
-from minigrad.kernels.cpu.vector_width import LANES
+from minigrad.kernels.cpu.vector_width import LANE_BITS, LANES
 
 __all__ = [
     "VectorType",
     "extend",
     "fence",
     "fma",
+    "keep",
     "load",
     "load_head",
     "maximum",
+    "nonzero",
     "prefetch",
     "splat",
     "sqrt",
@@ -35,6 +38,8 @@ __all__ = [
 ]
 
 _I32 = ir.IntType(32)
+_ONE_BIT_EACH = ir.IntType(LANES)
+_BITS = from_dtype(LANE_BITS)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
 
 
@@ -277,6 +282,34 @@ def maximum(_typing: Any, a: Any, b: Any) -> Any:
         return builder.select(builder.fcmp_unordered("uno", right, right), right, larger)
 
     return a(a, b), emit
+
+
+@intrinsic
+def nonzero(_typing: Any, lanes: Any) -> Any:
+    """Return a bit for each lane: whether it is not 0, which NaN is not."""
+    if not isinstance(lanes, VectorType):
+        return None
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        zero = ir.Constant(_LLVM[lanes.element], [0.0] * LANES)
+        bits = builder.bitcast(builder.fcmp_unordered("!=", values[0], zero), _ONE_BIT_EACH)
+        return builder.zext(bits, context.get_value_type(_BITS))
+
+    return _BITS(lanes), emit
+
+
+@intrinsic
+def keep(_typing: Any, lanes: Any, bits: Any) -> Any:
+    """Return the lanes whose bit is set, and 0 in the others."""
+    if not isinstance(lanes, VectorType) or bits != _BITS:
+        return None
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        mask = builder.bitcast(builder.trunc(values[1], _ONE_BIT_EACH), _MASK)
+        zero = ir.Constant(_LLVM[lanes.element], [0.0] * LANES)
+        return builder.select(mask, values[0], zero)
+
+    return lanes(lanes, bits), emit
 
 
 @intrinsic

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.kernels.cpu.vector_width import LANES
+from minigrad.kernels.cpu.vector_width import LANE_BITS, LANES
 from minigrad.typing import Array, FloatArray
 
 __all__ = [
     "extend",
     "fence",
     "fma",
+    "keep",
     "load",
     "load_head",
     "maximum",
+    "nonzero",
     "prefetch",
     "splat",
     "sqrt",
@@ -104,6 +106,17 @@ def sqrt(lanes: Array) -> Array:
 def maximum(a: Array, b: Array) -> Array:
     """Return the larger of each two lanes, NaN where either is."""
     return np.asarray(np.maximum(a, b))
+
+
+def nonzero(lanes: Array) -> np.unsignedinteger[Any]:
+    """Return a bit for each lane: whether it is not 0, which NaN is not."""
+    bits: np.unsignedinteger[Any] = np.packbits(lanes != 0, bitorder="little").view(LANE_BITS)[0]
+    return bits
+
+
+def keep(lanes: Array, bits: int) -> Array:
+    """Return the lanes whose bit is set, and 0 in the others."""
+    return np.where((int(bits) >> np.arange(LANES)) & 1, lanes, lanes.dtype.type(0.0))
 
 
 def extend(lanes: Array) -> Array:

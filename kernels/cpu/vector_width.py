@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 
 import llvmlite.binding
+import numpy as np
 
-__all__ = ["LANES", "VECTOR_BITS", "vector_bits"]
+__all__ = ["LANES", "LANE_BITS", "VECTOR_BITS", "vector_bits"]
 
 _WIDTHS = (128, 256, 512)
 
@@ -52,3 +53,6 @@ VECTOR_BITS = vector_bits(
 
 LANES = VECTOR_BITS // 32
 """Elements of a vector, for float32 and float64 alike."""
+
+LANE_BITS = np.dtype(np.uint16 if LANES > 8 else np.uint8)
+"""Integer with a bit for each lane of a vector."""

@@ -14,15 +14,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad.kernels.types import Gradients, Needs, Statistics, TrainForward
+from minigrad.kernels.types import Gradients, GradientSums, Needs, Statistics, TrainForward
 from minigrad.typing import Array
 
 __all__ = [
     "backward_eval",
     "backward_train",
+    "empty_mask",
     "forward_eval",
     "forward_train",
+    "gradient_from_sums",
+    "gradient_sums",
     "statistics",
+    "unpack_mask",
     "update_running",
 ]
 
@@ -74,7 +78,49 @@ def statistics(x: Array) -> Statistics:
     return Statistics(mean, var)
 
 
-def forward_train(x: Array, gamma: Array | None, beta: Array | None, *, eps: float) -> TrainForward:
+def empty_mask(x: Array) -> Array:
+    """Memory for the mask of a rectified result.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, *S)
+        What is to be normalised.
+
+    Returns
+    -------
+    ndarray
+        Here of booleans and of the shape of ``x``; every device has a form of its own.
+    """
+    return np.empty(x.shape, np.bool_)
+
+
+def unpack_mask(mask: Array, x: Array) -> Array:
+    """Return a mask as booleans.
+
+    Parameters
+    ----------
+    mask : ndarray
+        From a forward pass on ``x``.
+    x : ndarray, shape (N, C, *S)
+        Its input, or an array of the same strides.
+
+    Returns
+    -------
+    ndarray, bool, of the shape of ``x``
+        Where the result was not 0.
+    """
+    return mask.reshape(x.shape)
+
+
+def forward_train(
+    x: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    residual: Array | None = None,
+    *,
+    eps: float,
+    mask: Array | None = None,
+) -> TrainForward:
     """Normalise each channel by the statistics of the batch.
 
     ``y = gamma * (x - mean) / sqrt(var + eps) + beta`` with the biased variance.
@@ -85,9 +131,14 @@ def forward_train(x: Array, gamma: Array | None, beta: Array | None, *, eps: flo
         Values.
     gamma, beta : ndarray of shape (C,), or None
         Scale and shift; None means 1 and 0, independently.
+    residual : ndarray, of the shape of ``x``, optional
+        Added to the result.
     eps : float
         Added to the variance, in squared units of ``x``; >= 0. With ``eps`` 0 a constant channel
         is NaN.
+    mask : ndarray, optional
+        From `empty_mask`. Given, the result is rectified, ``max(y, 0)``, and the mask says where
+        it is not 0 (NaN is not).
 
     Returns
     -------
@@ -97,7 +148,8 @@ def forward_train(x: Array, gamma: Array | None, beta: Array | None, *, eps: flo
     mean, var = statistics(x)
     with np.errstate(divide="ignore"):
         inv_std = 1.0 / np.sqrt(var + eps)
-    return TrainForward(_normalise(x, mean, inv_std, gamma, beta), mean, var, inv_std)
+    y = _normalise(x, mean, inv_std, gamma, beta, residual, mask)
+    return TrainForward(y, mean, var, inv_std)
 
 
 def forward_eval(
@@ -106,8 +158,10 @@ def forward_eval(
     var: Array,
     gamma: Array | None,
     beta: Array | None,
+    residual: Array | None = None,
     *,
     eps: float,
+    mask: Array | None = None,
 ) -> Array:
     """Normalise each channel by given statistics, such as running averages.
 
@@ -119,8 +173,13 @@ def forward_eval(
         Statistics, constants here.
     gamma, beta : ndarray of shape (C,), or None
         Scale and shift.
+    residual : ndarray, of the shape of ``x``, optional
+        Added to the result.
     eps : float
         Added to the variance; >= 0.
+    mask : ndarray, optional
+        From `empty_mask`. Given, the result is rectified, ``max(y, 0)``, and the mask says where
+        it is not 0 (NaN is not).
 
     Returns
     -------
@@ -129,17 +188,29 @@ def forward_eval(
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         inv_std = 1.0 / np.sqrt(_wide(var) + eps)
-    return _normalise(x, _wide(mean), inv_std, gamma, beta)
+    return _normalise(x, _wide(mean), inv_std, gamma, beta, residual, mask)
 
 
 def _normalise(
-    x: Array, mean: Array, inv_std: Array, gamma: Array | None, beta: Array | None
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    residual: Array | None,
+    mask: Array | None,
 ) -> Array:
     shift = 0.0 if beta is None else _wide(beta)
     with np.errstate(invalid="ignore", over="ignore"):
         x_hat = (_wide(x) - _along_channels(mean, x)) * _along_channels(inv_std, x)
         y = x_hat * _along_channels(_scale(gamma), x) + _along_channels(shift, x)
-        return y.astype(x.dtype)
+        if residual is not None:
+            y = y + residual
+        y = y.astype(x.dtype)
+    if mask is not None:
+        y = np.maximum(y, 0.0)
+        mask[...] = y != 0.0
+    return y
 
 
 def backward_train(
@@ -150,6 +221,8 @@ def backward_train(
     gamma: Array | None,
     *,
     needs: Needs = (True, True, True),
+    mask: Array | None = None,
+    masked_dy: Array | None = None,
 ) -> Gradients:
     """Gradients of :func:`forward_train`.
 
@@ -169,12 +242,17 @@ def backward_train(
         Scale.
     needs : tuple of three bool
         Which of ``dx, dgamma, dbeta`` are wanted.
+    mask : ndarray, optional
+        Of the forward pass, if its result was rectified.
+    masked_dy : ndarray, of the shape of ``x``, optional
+        Receives ``dy`` where the mask is set and 0 elsewhere, the gradient of ``residual``.
 
     Returns
     -------
     Gradients
         None for what is not wanted; ``dgamma`` and ``dbeta`` are zero for an empty batch.
     """
+    dy = _masked(dy, mask, masked_dy)
     axes = _other_axes(x)
     with np.errstate(invalid="ignore", over="ignore"):
         x_hat = (_wide(x) - _along_channels(mean, x)) * _along_channels(inv_std, x)
@@ -204,6 +282,8 @@ def backward_eval(
     *,
     eps: float,
     needs: Needs = (True, True, True),
+    mask: Array | None = None,
+    masked_dy: Array | None = None,
 ) -> Gradients:
     """Gradients of :func:`forward_eval`, whose statistics are constants.
 
@@ -223,12 +303,17 @@ def backward_eval(
         Added to the variance; >= 0.
     needs : tuple of three bool
         Which of ``dx, dgamma, dbeta`` are wanted.
+    mask : ndarray, optional
+        Of the forward pass, if its result was rectified.
+    masked_dy : ndarray, of the shape of ``x``, optional
+        Receives ``dy`` where the mask is set and 0 elsewhere, the gradient of ``residual``.
 
     Returns
     -------
     Gradients
         None for what is not wanted.
     """
+    dy = _masked(dy, mask, masked_dy)
     axes = _other_axes(x)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         inv_std = 1.0 / np.sqrt(_wide(var) + eps)
@@ -240,6 +325,79 @@ def backward_eval(
             (upstream * x_hat).sum(axes).astype(x.dtype) if needs[1] else None,
             upstream.sum(axes).astype(x.dtype) if needs[2] else None,
         )
+
+
+def _masked(dy: Array, mask: Array | None, masked_dy: Array | None) -> Array:
+    """Return ``dy`` as it is before the rectification, and write it if it is asked for."""
+    if mask is None:
+        return dy
+    dy = np.where(mask, dy, dy.dtype.type(0.0))
+    if masked_dy is not None:
+        masked_dy[...] = dy
+    return dy
+
+
+def gradient_sums(dy: Array, x: Array, mean: Array, inv_std: Array) -> GradientSums:
+    """Compute the sums that a part of a batch contributes to the gradients of the whole.
+
+    Parameters
+    ----------
+    dy : ndarray, shape (N, C, *S), floating
+        Gradient with respect to ``y``.
+    x : ndarray, shape (N, C, *S), floating
+        This part's input of the forward pass.
+    mean, inv_std : ndarray, shape (C,)
+        Of the whole batch.
+
+    Returns
+    -------
+    GradientSums
+        ``sum(dy)`` and ``sum(dy * x_hat)`` of this part; those of several parts add up.
+    """
+    axes = _other_axes(x)
+    x_hat = (_wide(x) - _along_channels(mean, x)) * _along_channels(inv_std, x)
+    return GradientSums(_wide(dy).sum(axes), (_wide(dy) * x_hat).sum(axes))
+
+
+def gradient_from_sums(
+    dy: Array,
+    x: Array,
+    mean: Array,
+    inv_std: Array,
+    gamma: Array | None,
+    sums: GradientSums,
+    *,
+    n: int,
+) -> Array:
+    """Gradient of a part of a batch, from the sums of the whole.
+
+    ``dx = gamma * inv_std * (dy - sum(dy) / n - x_hat * sum(dy * x_hat) / n)``.
+
+    Parameters
+    ----------
+    dy : ndarray, shape (N, C, *S), floating
+        Gradient with respect to ``y``.
+    x : ndarray, shape (N, C, *S), floating
+        This part's input of the forward pass.
+    mean, inv_std : ndarray, shape (C,)
+        Of the whole batch.
+    gamma : ndarray of shape (C,), or None
+        Scale.
+    sums : GradientSums
+        Added up over all parts.
+    n : int
+        Values of a channel in the whole batch.
+
+    Returns
+    -------
+    ndarray
+        ``dx``, like ``x``.
+    """
+    x_hat = (_wide(x) - _along_channels(mean, x)) * _along_channels(inv_std, x)
+    centred = _wide(dy) - _along_channels(sums.dy / n, x)
+    centred = centred - x_hat * _along_channels(sums.dy_x_hat / n, x)
+    dx: Array = (_along_channels(_scale(gamma) * inv_std, x) * centred).astype(x.dtype)
+    return dx
 
 
 def update_running(

@@ -11,6 +11,7 @@ from minigrad.arguments import check_number
 from minigrad.engine import Node, Op, apply
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.kernels import dispatch
+from minigrad.kernels.memory import empty_like
 from minigrad.ops.promotion import Cast
 from minigrad.registry import public
 from minigrad.tensor import Tensor, as_tensor
@@ -48,36 +49,71 @@ class BatchNormTrain(Op):
         dx = r * (g - mean(g) - x_hat * mean(g * x_hat))
         dgamma = sum(dy * x_hat)
         dbeta = sum(dy)
+
+    A residual is added to the result, and the whole rectified, if that is asked for: then dy counts
+    where y is not 0, and dresidual is that. Of y one bit a value is kept, of the residual nothing.
     """
 
     saves = (0, 1, 2)
+    addends = (3,)
     fresh = True
 
     @staticmethod
     def forward(
-        ctx: Node | None, x: Array, gamma: Array | None, beta: Array | None, *, eps: float
+        ctx: Node | None,
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        residual: Array | None,
+        *,
+        eps: float,
+        relu: bool,
     ) -> BatchNormOutput:
         kernels = dispatch.module("batch_norm")
-        y, mean, var, inv_std = kernels.forward_train(x, gamma, beta, eps=eps)
+        mask = None
+        if residual is None and not relu:
+            y, mean, var, inv_std = kernels.forward_train(x, gamma, beta, eps=eps)
+        else:
+            mask = kernels.empty_mask(x) if relu else None
+            y, mean, var, inv_std = kernels.forward_train(
+                x, gamma, beta, residual, eps=eps, mask=mask
+            )
         if ctx is not None:
-            ctx.extra = (mean, inv_std)
+            ctx.extra = (mask, mean, inv_std)
         return BatchNormOutput(y, mean, var)
 
     @staticmethod
     def backward(
-        ctx: Node, dy: Array, x: Array, gamma: Array | None, beta: Array | None, *, eps: float
-    ) -> tuple[Array | None, Array | None, Array | None]:
-        mean, inv_std = ctx.extra or ()
+        ctx: Node,
+        dy: Array,
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        *,
+        eps: float,
+        relu: bool,
+    ) -> tuple[Array | None, ...]:
+        mask, mean, inv_std = ctx.extra or ()
         kernels = dispatch.module("batch_norm")
         needs = (ctx.needs[0], ctx.needs[1], ctx.needs[2])
-        return kernels.backward_train(dy, x, mean, inv_std, gamma, needs=needs)
+        if mask is None:
+            gradients = kernels.backward_train(dy, x, mean, inv_std, gamma, needs=needs)
+            return *gradients, np.copy(dy) if ctx.needs[3] else None
+        dresidual = empty_like(x) if ctx.needs[3] else None
+        gradients = kernels.backward_train(
+            dy, x, mean, inv_std, gamma, needs=needs, mask=mask, masked_dy=dresidual
+        )
+        return *gradients, dresidual
 
     @staticmethod
-    def composite(x: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
+    def composite(
+        ctx: Node | None, x: Any, gamma: Any, beta: Any, residual: Any, *, eps: float, relu: bool
+    ) -> Any:
         axes = (0, *range(2, x.ndim))
         deviation = x - np.mean(x, axis=axes, keepdims=True)
         var = np.mean(deviation * deviation, axis=axes, keepdims=True)
-        return _affine(deviation / np.sqrt(var + eps), gamma, beta)
+        y = _affine(deviation / np.sqrt(var + eps), gamma, beta)
+        return _activated(ctx, x, y, residual, relu)
 
 
 class BatchNormEval(Op):
@@ -86,9 +122,12 @@ class BatchNormEval(Op):
     With ``r = (var + eps)**-0.5``::
 
         dx = gamma * r * dy,    dgamma = sum(dy * x_hat),    dbeta = sum(dy)
+
+    Residual and rectification are as in `BatchNormTrain`.
     """
 
     saves = (0, 1, 2, 3, 4)
+    addends = (5,)
     fresh = True
 
     @staticmethod
@@ -99,10 +138,18 @@ class BatchNormEval(Op):
         var: Array,
         gamma: Array | None,
         beta: Array | None,
+        residual: Array | None,
         *,
         eps: float,
+        relu: bool,
     ) -> Array:
-        return dispatch.module("batch_norm").forward_eval(x, mean, var, gamma, beta, eps=eps)
+        kernels = dispatch.module("batch_norm")
+        if residual is None and not relu:
+            return kernels.forward_eval(x, mean, var, gamma, beta, eps=eps)
+        mask = kernels.empty_mask(x) if relu else None
+        if ctx is not None:
+            ctx.extra = (mask,)
+        return kernels.forward_eval(x, mean, var, gamma, beta, residual, eps=eps, mask=mask)
 
     @staticmethod
     def backward(
@@ -115,17 +162,50 @@ class BatchNormEval(Op):
         beta: Array | None,
         *,
         eps: float,
-    ) -> tuple[Array | None, None, None, Array | None, Array | None]:
+        relu: bool,
+    ) -> tuple[Array | None, ...]:
         kernels = dispatch.module("batch_norm")
         needs = (ctx.needs[0], ctx.needs[3], ctx.needs[4])
-        dx, dgamma, dbeta = kernels.backward_eval(dy, x, mean, var, gamma, eps=eps, needs=needs)
-        return dx, None, None, dgamma, dbeta
+        mask = ctx.extra[0] if ctx.extra else None
+        if mask is None:
+            gradients = kernels.backward_eval(dy, x, mean, var, gamma, eps=eps, needs=needs)
+            dresidual = np.copy(dy) if ctx.needs[5] else None
+        else:
+            dresidual = empty_like(x) if ctx.needs[5] else None
+            gradients = kernels.backward_eval(
+                dy, x, mean, var, gamma, eps=eps, needs=needs, mask=mask, masked_dy=dresidual
+            )
+        return gradients.dx, None, None, gradients.dgamma, gradients.dbeta, dresidual
 
     @staticmethod
-    def composite(x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
+    def composite(
+        ctx: Node | None,
+        x: Any,
+        mean: Any,
+        var: Any,
+        gamma: Any,
+        beta: Any,
+        residual: Any,
+        *,
+        eps: float,
+        relu: bool,
+    ) -> Any:
         # The statistics are float64: the result is rounded once, to the dtype of x.
         mean, scale = _per_channel(mean, x.ndim), _per_channel(1.0 / np.sqrt(var + eps), x.ndim)
-        return apply(Cast, _affine((x - mean) * scale, gamma, beta), dtype=x.dtype)
+        y = _affine((x - mean) * scale, gamma, beta)
+        return _activated(ctx, x, apply(Cast, y, dtype=x.dtype), residual, relu)
+
+
+def _activated(ctx: Node | None, x: Any, y: Any, residual: Any, relu: bool) -> Any:
+    """Add the residual and rectify, where a recorded node did."""
+    y = y if residual is None else y + residual
+    if not relu:
+        return y
+    if ctx is None or ctx.extra is None:
+        return np.maximum(y, 0.0)
+    # A recorded node has no residual to compute it from; and what is kept is exact.
+    mask = dispatch.module("batch_norm").unpack_mask(ctx.extra[0], x.array)
+    return np.where(mask, y, 0.0)
 
 
 def _affine(x_hat: Any, gamma: Any, beta: Any) -> Any:
@@ -140,7 +220,13 @@ def _per_channel(values: Any, ndim: int) -> Any:
 
 @public
 def batch_norm_train(
-    x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5
+    x: Any,
+    gamma: Any = None,
+    beta: Any = None,
+    residual: Any = None,
+    *,
+    relu: bool = False,
+    eps: float = 1e-5,
 ) -> BatchNormOutput:
     """Normalise each channel by the statistics of this batch.
 
@@ -150,6 +236,10 @@ def batch_norm_train(
         Values; at least two per channel, or none at all.
     gamma, beta : Tensor, shape (C,), same dtype as ``x``, or None
         Scale and shift; None stands for ones and zeros.
+    residual : Tensor, shape and dtype of ``x``, optional
+        Added to the result.
+    relu : bool
+        Return ``max(y, 0)``, of the sum with ``residual`` if there is one.
     eps : float, in units of variance (squared units of ``x``), >= 0
         Added to the variance inside the root. With 0, a constant channel gives NaN.
 
@@ -162,7 +252,8 @@ def batch_norm_train(
     Raises
     ------
     ShapeError
-        If ``x.ndim < 2``, ``gamma`` or ``beta`` is not (C,), or a channel has one value.
+        If ``x.ndim < 2``, ``gamma`` or ``beta`` is not (C,), ``residual`` is not of the shape of
+        ``x``, or a channel has one value.
     DTypeError
         If dtypes differ or are not float32 or float64.
     ValueError
@@ -172,8 +263,9 @@ def batch_norm_train(
     -----
     Statistics are accumulated in float64 about a value of the channel and the mean is kept in
     float64 up to the subtraction: the error is at most 4 ulp of float32 for ``|mean|/std`` up to
-    1e6. Saved for backward: ``x`` and vectors of C values. The same bits on every run and for
-    every number of threads. An empty batch gives an empty result and statistics of NaN.
+    1e6. Saved for backward: ``x`` and vectors of C values, and with ``relu`` one bit a value. The
+    same bits on every run and for every number of threads. An empty batch gives an empty result
+    and statistics of zero. A residual and ``relu`` take part in the same two passes over memory.
 
     References
     ----------
@@ -188,20 +280,28 @@ def batch_norm_train(
     """
     x = x if isinstance(x, Tensor) else as_tensor(x)
     array = x.array
-    _check(array, gamma, beta, eps)
+    residual = _check(array, gamma, beta, residual, relu, eps)
     shape = array.shape
     if array.size == shape[1]:
         raise ShapeError(
             f"batch_norm in training needs more than one value per channel, got x of shape "
             f"{shape}: use larger batches (drop_last=True in the DataLoader), or evaluation mode"
         )
-    result: BatchNormOutput = apply(BatchNormTrain, x, gamma, beta, eps=eps)
+    result: BatchNormOutput = apply(BatchNormTrain, x, gamma, beta, residual, eps=eps, relu=relu)
     return result
 
 
 @public
 def batch_norm_eval(
-    x: Any, mean: Any, var: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5
+    x: Any,
+    mean: Any,
+    var: Any,
+    gamma: Any = None,
+    beta: Any = None,
+    residual: Any = None,
+    *,
+    relu: bool = False,
+    eps: float = 1e-5,
 ) -> Tensor:
     """Normalise each channel by given statistics, which are constants of the gradient.
 
@@ -212,6 +312,10 @@ def batch_norm_eval(
         Statistics; copied, so that later updates in place do no harm.
     gamma, beta : Tensor, shape (C,), same dtype as ``x``, or None
         Scale and shift; None stands for ones and zeros.
+    residual : Tensor, shape and dtype of ``x``, optional
+        Added to the result.
+    relu : bool
+        Return ``max(y, 0)``, of the sum with ``residual`` if there is one.
     eps : float, in units of variance, >= 0
 
     Returns
@@ -221,7 +325,7 @@ def batch_norm_eval(
     Raises
     ------
     ShapeError
-        If ``x.ndim < 2``, or a vector is not (C,).
+        If ``x.ndim < 2``, a vector is not (C,), or ``residual`` is not of the shape of ``x``.
     DTypeError
         If dtypes differ or are not float32 or float64.
     ValueError
@@ -237,17 +341,18 @@ def batch_norm_eval(
     """
     x = x if isinstance(x, Tensor) else as_tensor(x)
     array = x.array
-    _check(array, gamma, beta, eps)
+    residual = _check(array, gamma, beta, residual, relu, eps)
     statistics = []
     for name, value in (("mean", mean), ("var", var)):
         source = as_tensor(value).array
         _check_vector(name, source.shape, array.shape)
         statistics.append(np.array(source, dtype=np.float64))
-    result: Tensor = apply(BatchNormEval, x, *statistics, gamma, beta, eps=eps)
+    result: Tensor = apply(BatchNormEval, x, *statistics, gamma, beta, residual, eps=eps, relu=relu)
     return result
 
 
-def _check(x: Array, gamma: Any, beta: Any, eps: float) -> None:
+def _check(x: Array, gamma: Any, beta: Any, residual: Any, relu: bool, eps: float) -> Any:
+    """Refuse what does not fit, and return the residual as a Tensor, if there is one."""
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: x must have shape (N, C, *S), got {x.shape}")
     if x.dtype not in _FLOATS:
@@ -263,6 +368,18 @@ def _check(x: Array, gamma: Any, beta: Any, eps: float) -> None:
     check_number("batch_norm", "eps", eps)
     if not (eps >= 0.0 and math.isfinite(eps)):
         raise ValueError(f"batch_norm: eps must be a finite number >= 0, got {eps!r}")
+    if not isinstance(relu, bool):
+        raise TypeError(f"batch_norm: relu must be True or False, got {relu!r}")
+    if residual is None:
+        return None
+    residual = residual if isinstance(residual, Tensor) else as_tensor(residual)
+    if residual.shape != x.shape:
+        raise ShapeError(
+            f"batch_norm: residual must have the shape of x, {x.shape}, got {residual.shape}"
+        )
+    if residual.dtype != x.dtype:
+        raise DTypeError(f"batch_norm: residual must be {x.dtype}, as x is, got {residual.dtype}")
+    return residual
 
 
 def _check_vector(name: str, shape: Shape, x_shape: Shape) -> None:

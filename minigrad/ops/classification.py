@@ -95,7 +95,13 @@ class CrossEntropy(Op):
 
     @staticmethod
     def composite(
-        z: Any, target: Any, weight: Any, *, reduction: Reduction, label_smoothing: float
+        ctx: Node | None,
+        z: Any,
+        target: Any,
+        weight: Any,
+        *,
+        reduction: Reduction,
+        label_smoothing: float,
     ) -> Any:
         log_p = FUNCTIONS["log_softmax"](z, 1)
         scale = None if weight is None else weight[target]

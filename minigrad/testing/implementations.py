@@ -22,6 +22,7 @@ from minigrad.tensor import Tensor
 from minigrad.typing import Array
 
 __all__ = [
+    "KERNELS",
     "BatchNormImplementation",
     "cpu_implementation",
     "kernel_implementation",
@@ -29,6 +30,16 @@ __all__ = [
     "reference_implementation",
     "tensor_implementation",
 ]
+
+KERNELS = (
+    "backward_eval",
+    "backward_train",
+    "forward_eval",
+    "forward_train",
+    "statistics",
+    "update_running",
+)
+"""The functions of `minigrad.kernels.types.BatchNormKernels` that make an implementation."""
 
 Triple = tuple[Array, Array, Array]
 
@@ -78,7 +89,7 @@ def kernel_implementation(name: str, kernels: BatchNormKernels | Any) -> BatchNo
     ----------
     name : str
     kernels : module
-        With the functions of `minigrad.kernels.types.BatchNormKernels`.
+        With those functions of `minigrad.kernels.types.BatchNormKernels` that are in `KERNELS`.
 
     Returns
     -------
@@ -95,11 +106,7 @@ def kernel_implementation(name: str, kernels: BatchNormKernels | Any) -> BatchNo
     training of a GAN: a backward that uses the statistics of the last forward is wrong.
     """
     check_text("kernel_implementation", "name", name)
-    missing = [
-        function
-        for function in sorted(vars(BatchNormKernels))
-        if not function.startswith("_") and not hasattr(kernels, function)
-    ]
+    missing = [function for function in KERNELS if not hasattr(kernels, function)]
     if missing:
         raise DTypeError(
             f"kernel_implementation: kernels must have {', '.join(missing)}, got {kernels!r} "

@@ -105,7 +105,7 @@ def test_fused_op_that_saves_its_result() -> None:
             return np.expm1(x)
 
         @staticmethod
-        def composite(x: Any) -> Any:
+        def composite(ctx: Any, x: Any) -> Any:
             return mg.exp(x) - 1.0
 
         @staticmethod

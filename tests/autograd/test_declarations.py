@@ -38,9 +38,10 @@ def test_hyperparameters_are_keywords_of_all_functions(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["batch_norm_train", "batch_norm_eval"])
-def test_batch_norm_is_announced_and_its_eps_a_keyword(name: str) -> None:
+def test_batch_norm_is_announced_and_its_options_are_keywords(name: str) -> None:
     function = FUNCTIONS[name]
     assert function is getattr(mg, name)
-    *inputs, eps = inspect.signature(function).parameters.values()
+    *inputs, relu, eps = inspect.signature(function).parameters.values()
     assert {p.kind for p in inputs} == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    assert (eps.name, eps.kind) == ("eps", inspect.Parameter.KEYWORD_ONLY)
+    for option, stated in ((relu, "relu"), (eps, "eps")):
+        assert (option.name, option.kind) == (stated, inspect.Parameter.KEYWORD_ONLY)

@@ -98,8 +98,14 @@ add(
 )
 add("mg", "cross_entropy", lambda: (t(2, 3), t(2, 3)), reduction="mean")
 add("mg", "nll_loss", lambda: (t(2, 3), i(0, 2), t(3)), ignore_index=1, reduction="mean")
-add("mg", "batch_norm_train", lambda: (t(4, 3), t(3), t(3)), eps=1e-3)
-add("mg", "batch_norm_eval", lambda: (t(4, 3), t(3), t(3), t(3), t(3)), eps=1e-3)
+add("mg", "batch_norm_train", lambda: (t(4, 3), t(3), t(3), t(4, 3)), relu=True, eps=1e-3)
+add(
+    "mg",
+    "batch_norm_eval",
+    lambda: (t(4, 3), t(3), t(3), t(3), t(3), t(4, 3)),
+    relu=True,
+    eps=1e-3,
+)
 add("mg", "result_type", lambda: (t(2), i(1), 1.0))
 MADE = {"dtype": np.dtype(np.float64), "device": "cpu", "requires_grad": True}
 add("mg", "zeros ones empty", lambda: (2, 3), **MADE)

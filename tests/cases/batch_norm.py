@@ -62,6 +62,37 @@ def eval_inputs(*shape: int) -> Any:
     return draw
 
 
+def reference_train_relu(
+    x: Array, gamma: Array | None, beta: Array | None, residual: Array | None, **options: Any
+) -> Array:
+    """Return max(batch norm + residual, 0)."""
+    y = reference_train(x, gamma, beta, eps=options["eps"])
+    y = y if residual is None else y + residual
+    return np.maximum(y, 0.0) if options.get("relu") else y
+
+
+def reference_eval_relu(x: Array, *rest: Any, **options: Any) -> Array:
+    """The same of given statistics."""
+    *statistics, residual = rest
+    y = reference_eval(x, *statistics, eps=options["eps"])
+    y = y if residual is None else y + residual
+    return np.maximum(y, 0.0) if options.get("relu") else y
+
+
+def away_from_the_kink(draw: Any, reference: Any, *shape: int, residual: bool = True) -> Any:
+    """Return a drawer whose results, before they are rectified, are not near 0."""
+
+    def drawn(rng: np.random.Generator) -> tuple[Any, ...]:
+        while True:
+            inputs = draw(rng)
+            added = rng.normal(size=shape) if residual else None
+            y = reference(*inputs, added, eps=EPS)
+            if np.abs(y).min() > 0.02:
+                return (*inputs, added)
+
+    return drawn
+
+
 ERRORS = [
     ((np.ones(3), None, None), ShapeError, r"\(N, C, \*S\), got \(3,\)"),
     ((np.ones((1, 3)), None, None), ShapeError, "more than one value per channel.*drop_last"),
@@ -104,6 +135,74 @@ CASES = [
         reference_train,
         kwargs={"eps": EPS},
         id="gamma only",
+    ),
+    Case(
+        BatchNormTrain,
+        batch_norm_train,
+        away_from_the_kink(train_inputs(4, 3, 2), reference_train_relu, 4, 3, 2),
+        reference_train_relu,
+        kwargs={"eps": EPS, "relu": True},
+        id="residual and relu",
+        errors=[
+            ((np.ones((2, 3)), None, None, np.ones((3, 3))), ShapeError, r"residual.*\(2, 3\)"),
+            (
+                (np.ones((2, 3)), None, None, np.ones((2, 3), np.float32)),
+                DTypeError,
+                "residual must be float64",
+            ),
+        ],
+        empty=(np.zeros((0, 3)), np.ones(3), np.zeros(3), np.zeros((0, 3))),
+    ),
+    Case(
+        BatchNormTrain,
+        batch_norm_train,
+        away_from_the_kink(train_inputs(5, 3), reference_train_relu, residual=False),
+        reference_train_relu,
+        kwargs={"eps": EPS, "relu": True},
+        id="relu",
+    ),
+    Case(
+        BatchNormTrain,
+        batch_norm_train,
+        lambda rng: (*train_inputs(5, 3)(rng), rng.normal(size=(5, 3))),
+        reference_train_relu,
+        kwargs={"eps": EPS, "relu": False},
+        id="residual",
+    ),
+    Case(
+        BatchNormEval,
+        batch_norm_eval,
+        away_from_the_kink(eval_inputs(2, 3, 4), reference_eval_relu, 2, 3, 4),
+        reference_eval_relu,
+        kwargs={"eps": EPS, "relu": True},
+        constants=(1, 2),
+        id="residual and relu",
+        errors=[
+            (
+                (np.ones((2, 3)), np.ones(3), np.ones(3), None, None, np.ones(3)),
+                ShapeError,
+                "residual must have the shape",
+            ),
+        ],
+        empty=(*(np.zeros((0, 3)), np.zeros(3), np.ones(3)), None, None, np.zeros((0, 3))),
+    ),
+    Case(
+        BatchNormEval,
+        batch_norm_eval,
+        away_from_the_kink(eval_inputs(2, 3), reference_eval_relu, residual=False),
+        reference_eval_relu,
+        kwargs={"eps": EPS, "relu": True},
+        constants=(1, 2),
+        id="relu",
+    ),
+    Case(
+        BatchNormEval,
+        batch_norm_eval,
+        lambda rng: (*eval_inputs(2, 3)(rng), rng.normal(size=(2, 3))),
+        reference_eval_relu,
+        kwargs={"eps": EPS, "relu": False},
+        constants=(1, 2),
+        id="residual",
     ),
     Case(
         BatchNormEval,

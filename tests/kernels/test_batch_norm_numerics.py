@@ -17,6 +17,7 @@ from minigrad.kernels.cpu import (
     threads,
 )
 from minigrad.kernels.cpu.batch_norm_channel import mean_and_variance
+from minigrad.kernels.cpu.simd import LANE_BITS, LANES
 from minigrad.kernels.reference import batch_norm as reference
 from minigrad.typing import Array
 from tests.kernels.layouts import channels_last
@@ -233,15 +234,19 @@ def test_writes_only_its_output(inner: int, channels: int, rng: np.random.Genera
     x = rng.standard_normal(size).astype(np.float32)
     empty = np.empty(0, np.float32)
     mean, var, inv_std = np.zeros((3, channels))
-    y, dx = np.full((2, margin + size + margin), CANARY, np.float32)
-    dgamma, dbeta = np.full((2, channels + margin), CANARY, np.float32)
+    y, dx, masked = np.full((3, margin + size + margin), CANARY, np.float32)
+    totals = np.full(2 * channels + margin, CANARY)
     inside = slice(margin, margin + size)
+    lines = size // (channels if inner == 1 else inner)
+    used = lines * -(-(channels if inner == 1 else inner) // LANES)
+    mask = np.full(used + margin, 77, LANE_BITS)
     forward: list[Any] = [
-        x, y[inside], empty, empty, mean, var, inv_std, 1e-5, False, False, True, True
+        x, x, y[inside], mask[:used], empty, empty, mean, var, inv_std, 1e-5,
+        False, False, True, True, True, True,
     ]  # fmt: skip
     backward: list[Any] = [
-        x, x, dx[inside], empty, mean, inv_std, dgamma[:channels], dbeta[:channels],
-        False, True, True, True,
+        x, x, mask[:used], masked[inside], dx[inside], empty, mean, inv_std,
+        totals[: 2 * channels], outer * inner, False, True, True, True, True, True,
     ]  # fmt: skip
     if inner == 1:
         cut = batch_norm_blocks.blocks_of(outer, channels)
@@ -252,9 +257,9 @@ def test_writes_only_its_output(inner: int, channels: int, rng: np.random.Genera
         shape = (outer, channels, inner)
         batch_norm_planes.forward_serial(*[*forward, shape, parts, False, False, False])
         batch_norm_planes.backward_serial(*[*backward, shape, parts, False, False, False])
-    for values in (y, dx):
+    for values in (y, dx, masked):
         assert (values[:margin] == CANARY).all()
         assert (values[inside] != CANARY).all()
         assert (values[margin + size :] == CANARY).all()
-    for values in (dgamma, dbeta):
-        assert (values[channels:] == CANARY).all()
+    assert (totals[2 * channels :] == CANARY).all()
+    assert (mask[used:] == 77).all()

@@ -13,14 +13,17 @@ import pytest
 from minigrad.kernels.cpu import simd_numpy
 from minigrad.kernels.cpu.jit import helper
 from minigrad.kernels.cpu.simd import (
+    LANE_BITS,
     LANES,
     VECTOR_BITS,
     extend,
     fence,
     fma,
+    keep,
     load,
     load_head,
     maximum,
+    nonzero,
     prefetch,
     splat,
     sqrt,
@@ -92,6 +95,23 @@ def test_sums_are_not_reordered(dtype: Any) -> None:
     out = np.empty(LANES, dtype)
     _there_and_back(a, big, out)
     np.testing.assert_array_equal(out, 0.0)  # fast-math would give 1
+
+
+@helper
+def _bits(source: Array, bits: Array, other: Array, out: Array) -> None:
+    bits[0] = nonzero(load(source, 0))
+    store(out, 0, keep(load(other, 0), bits[0]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bits_of_lanes(dtype: Any, rng: np.random.Generator) -> None:
+    for _ in range(20):
+        source = rng.choice([0.0, -0.0, 1.0, -1e-30, np.nan, np.inf], LANES).astype(dtype)
+        other = rng.choice([np.nan, np.inf, 2.0, -3.0], LANES).astype(dtype)
+        bits, out = np.zeros(1, LANE_BITS), np.empty(LANES, dtype)
+        _bits(source, bits, other, out)
+        assert int(bits[0]) == sum(1 << lane for lane in range(LANES) if source[lane] != 0.0)
+        np.testing.assert_array_equal(out, np.where(source != 0.0, other, 0.0))
 
 
 @helper

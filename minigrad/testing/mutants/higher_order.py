@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from minigrad.engine import Op
+from minigrad.engine import Node, Op
 from minigrad.ops.batch_norm import BatchNormEval, BatchNormTrain
 from minigrad.ops.classification import CrossEntropy
 from minigrad.tensor import Tensor
@@ -26,9 +27,10 @@ def _composite(op: type[Op], name: str, what: str) -> Callable[[Callable[..., An
     def add(function: Callable[..., Any]) -> None:
         def patches() -> list[Patch]:
             right = op.composite
+            assert right is not None  # noqa: S101 - it would be no fused op
 
-            def composite(*inputs: Any, **kwargs: Any) -> Any:
-                return function(right, *inputs, **kwargs)
+            def composite(ctx: Node | None, *inputs: Any, **kwargs: Any) -> Any:
+                return function(functools.partial(right, ctx), *inputs, **kwargs)
 
             return [Patch(op, "composite", staticmethod(composite))]
 
@@ -62,49 +64,64 @@ def _batch_norm(
 
 
 @_composite(BatchNormTrain, "mean detached inside the variance", "first derivatives are right")
-def _(right: Any, x: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
+def _(right: Any, x: Any, gamma: Any, beta: Any, *_: Any, eps: float, relu: bool) -> Any:
     return _batch_norm(x, gamma, beta, eps, mean_of_var=_detached)
 
 
 @_composite(BatchNormTrain, "mean detached", "the mean is a constant of the gradient's gradient")
-def _(right: Any, x: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
+def _(right: Any, x: Any, gamma: Any, beta: Any, *_: Any, eps: float, relu: bool) -> Any:
     return _batch_norm(x, gamma, beta, eps, mean_of_y=_detached, mean_of_var=_detached)
 
 
 @_composite(BatchNormTrain, "variance detached", "the variance is a constant")
-def _(right: Any, x: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
+def _(right: Any, x: Any, gamma: Any, beta: Any, *_: Any, eps: float, relu: bool) -> Any:
     return _batch_norm(x, gamma, beta, eps, var=_detached)
 
 
 @_composite(BatchNormTrain, "unbiased variance", "the composite divides by n - 1")
-def _(right: Any, x: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
+def _(right: Any, x: Any, gamma: Any, beta: Any, *_: Any, eps: float, relu: bool) -> Any:
     n = x.array.size / x.shape[1]
     return _batch_norm(x, gamma, beta, eps, var=lambda var: var * (n / (n - 1.0)))
 
 
 @_composite(BatchNormTrain, "no eps", "the composite leaves out eps")
-def _(right: Any, x: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
+def _(right: Any, x: Any, gamma: Any, beta: Any, *_: Any, eps: float, relu: bool) -> Any:
     return _batch_norm(x, gamma, beta, 0.0)
 
 
 @_composite(BatchNormTrain, "gamma detached", "gamma is a constant: mixed derivatives are lost")
-def _(right: Any, x: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
+def _(right: Any, x: Any, gamma: Any, beta: Any, *_: Any, eps: float, relu: bool) -> Any:
     return _batch_norm(x, _detached(gamma), beta, eps)
 
 
 @_composite(BatchNormTrain, "no beta", "the composite leaves out beta")
-def _(right: Any, x: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
+def _(right: Any, x: Any, gamma: Any, beta: Any, *_: Any, eps: float, relu: bool) -> Any:
     return _batch_norm(x, gamma, None, eps)
 
 
+@_composite(BatchNormTrain, "rectified nowhere", "the composite leaves out relu")
+def _(right: Any, *inputs: Any, eps: float, relu: bool) -> Any:
+    return right(*inputs, eps=eps, relu=False)
+
+
+@_composite(BatchNormTrain, "no residual", "the composite leaves out the residual")
+def _(right: Any, x: Any, gamma: Any, beta: Any, *_: Any, eps: float, relu: bool) -> Any:
+    return right(x, gamma, beta, None, eps=eps, relu=relu)
+
+
 @_composite(BatchNormEval, "gamma detached", "gamma is a constant: mixed derivatives are lost")
-def _(right: Any, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
-    return right(x, mean, var, _detached(gamma), beta, eps=eps)
+def _(right: Any, x: Any, mean: Any, var: Any, gamma: Any, *rest: Any, **options: Any) -> Any:
+    return right(x, mean, var, _detached(gamma), *rest, **options)
 
 
 @_composite(BatchNormEval, "no eps", "the composite leaves out eps")
-def _(right: Any, x: Any, mean: Any, var: Any, gamma: Any, beta: Any, *, eps: float) -> Any:
-    return right(x, mean, var, gamma, beta, eps=0.0)
+def _(right: Any, *inputs: Any, eps: float, relu: bool) -> Any:
+    return right(*inputs, eps=0.0, relu=relu)
+
+
+@_composite(BatchNormEval, "rectified nowhere", "the composite leaves out relu")
+def _(right: Any, *inputs: Any, eps: float, relu: bool) -> Any:
+    return right(*inputs, eps=eps, relu=False)
 
 
 @_composite(CrossEntropy, "label smoothing dropped", "the composite has none")

@@ -14,21 +14,13 @@ from minigrad.errors import DTypeError
 from minigrad.kernels import dispatch
 from minigrad.kernels.reference import batch_norm as reference
 from minigrad.testing.implementations import (
+    KERNELS,
     BatchNormImplementation,
     kernel_implementation,
     reference_implementation,
 )
 
 __all__ = ["BatchNormMutant", "Mutant", "Patch", "survivors"]
-
-_FUNCTIONS = (
-    "statistics",
-    "forward_train",
-    "forward_eval",
-    "backward_train",
-    "backward_eval",
-    "update_running",
-)
 
 
 @dataclass(frozen=True)
@@ -104,7 +96,7 @@ class BatchNormMutant(Mutant):
     @property
     def implementation(self) -> BatchNormImplementation:
         """The reference with the wrong functions in it, for a check of implementations."""
-        functions = {name: getattr(reference, name) for name in _FUNCTIONS}
+        functions = {name: getattr(reference, name) for name in KERNELS}
         return kernel_implementation(
             f"mutant {self.name!r}", SimpleNamespace(**functions | dict(self.functions()))
         )

@@ -137,7 +137,7 @@ def _composite(case: OpCase, seed: int) -> None:
             if entry != "y":
                 values[int(entry)] = value
         fused = node.op.forward(None, *values, **node.kwargs)
-        composed = first_tensor(node.op.composite(*leaves(values, ()), **node.kwargs))
+        composed = first_tensor(node.op.composite(None, *leaves(values, ()), **node.kwargs))
         value = np.asarray(fused[0] if isinstance(fused, tuple) else fused)
         assert_close(composed.array, value, COMPOSITE_TOLERANCE, f"composite of {node.op.__name__}")
 
