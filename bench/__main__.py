@@ -25,6 +25,7 @@ BENCHMARKS = {
     "batch_norm_threads": "batch_norm.scaling",
     "batch_norm_eval": "batch_norm.evaluation",
     "batch_norm_float64": "batch_norm.double",
+    "batch_norm_fused": "batch_norm.fused",
     "mlp_step": "mlp_step",
     "memory": "memory",
     "import_time": "import_time",
@@ -37,6 +38,7 @@ ON_REQUEST = {
     "batch_norm_threads",
     "batch_norm_eval",
     "batch_norm_float64",
+    "batch_norm_fused",
 }
 """Run only by name: minutes each."""
 

@@ -16,6 +16,7 @@ import pytest
 from bench import __main__ as command
 from bench import peers, roofline
 from bench.batch_norm import numerics, operation, speed_targets
+from bench.batch_norm.fusion import ADD_RELU, ADD_RELU_UNFUSED, RELU, RELU_UNFUSED
 from bench.batch_norm.operation import Operation
 from bench.batch_norm.problem import Problem
 from bench.batch_norm.rows import Case, measure_cases
@@ -36,6 +37,7 @@ PLAIN = (
     operation.STATISTICS,
     operation.UPDATE,
 )
+FUSED = (*ADD_RELU, *ADD_RELU_UNFUSED, *RELU, *RELU_UNFUSED)
 PROBLEMS = (
     Problem((6, 3)),
     Problem((4, 3, 5, 2)),
@@ -68,6 +70,24 @@ def test_both_sides_compute_it(op: Operation, problem: Problem) -> None:
     assert [row.facts["row"] for row in rows] == (["b"] if op in PLAIN[4:] else ["a", "b"])
     assert all(("NumPy" in row.extra) == (row.facts["row"] == "a") for row in rows)
     assert all((row.peer is None) == (peers.torch() is None) for row in rows)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS[1:3], ids=lambda problem: problem.name)
+@pytest.mark.parametrize("op", FUSED, ids=lambda op: op.name)
+def test_fused_and_unfused_are_the_same(op: Operation, problem: Problem) -> None:
+    for row in measure_cases("fake", [Case(problem, op)], ONCE):
+        assert row.error is not None
+        assert row.error < 4 * float(np.finfo(problem.dtype).eps)
+        if op.peer_name:
+            assert (row.peer_name, row.peer is None) == ("unfused", False)
+        assert "BN+add+ReLU" in row.case or "BN+ReLU" in row.case
+
+
+def test_some_values_are_rectified_and_some_are_next_to_the_kink() -> None:
+    problem = Problem((16, 8, 32, 32))
+    expected, upstream = ADD_RELU[0].expected(problem), ADD_RELU[1].expected(problem)[3]
+    assert 0.2 < np.mean(expected == 0.0) < 0.8
+    assert 0.0 < np.mean((upstream == 0.0) & (expected > 0.0)) < 0.01
 
 
 def test_without_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +154,11 @@ def test_targets(problem: Problem, forward: str, backward: str, fraction: str | 
     assert text("forward", "a", 1) == text("backward", "a", 1) == "ratio at most 1.00"
     assert text("forward", "b", 1) is None
     assert text("running statistics moved", "b") is None
+    unfused = None if problem is VECTOR else "ratio at most 0.56"
+    assert unfused is None or text(ADD_RELU_UNFUSED[0].name, "a") == unfused
+    assert text(RELU_UNFUSED[0].name, "a") is None
+    assert text(ADD_RELU[0].name, "b") == fraction
+    assert text(ADD_RELU[0].name, "a") is None
     assert target_of("forward", "a", replace(problem, dtype="float64"), 2) is None
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from bench.batch_norm.problem import Problem
 from bench.targets import Target, at_least_of_copy, ratio_at_most
 
-__all__ = ["target_of"]
+__all__ = ["FUSED", "UNFUSED", "target_of"]
 
 _LARGE = 4_000_000  # bytes of x: what the ratios and fractions below depend on
 _MEDIUM = 1_000_000
 _SMALL = 250_000
 
+FUSED = "BN+"
+"""What names of fused operations begin with."""
 UNFUSED = "beside unfused"
-"""Part of the names of operations that are compared with our own unfused ones."""
+"""What names end with whose peer are our own ops."""
 
 
 def target_of(operation: str, row: str, problem: Problem, threads: int) -> Target | None:
@@ -34,12 +36,16 @@ def target_of(operation: str, row: str, problem: Problem, threads: int) -> Targe
     """
     if problem.dtype != "float32":
         return None
-    if UNFUSED in operation:
-        return ratio_at_most(1 / 1.8) if "add" in operation and threads > 1 else None
-    if operation not in _RATIOS:
+    fused = operation.startswith(FUSED)
+    if operation.endswith(UNFUSED):
+        is_bounded = "add" in operation and "evaluation" not in operation and threads > 1
+        return ratio_at_most(1 / 1.8) if is_bounded else None
+    if not fused and operation not in _RATIOS:
         return None
     if row == "b":
         return _fraction(problem.n_bytes) if threads > 1 else None
+    if fused:
+        return None
     return ratio_at_most(1.0 if threads == 1 else _RATIOS[operation](problem))
 
 

@@ -1,8 +1,9 @@
-"""BatchNorm: every row that has a target, in float32: training, evaluation, one thread."""
+"""BatchNorm: every row with a target, in float32: training, evaluation, fused, one thread."""
 
 from __future__ import annotations
 
 from bench.batch_norm import operation
+from bench.batch_norm.fusion import ADD_RELU_UNFUSED
 from bench.batch_norm.problem import Problem
 from bench.batch_norm.rows import Case, measure_cases
 from bench.batch_norm.shapes import IMAGES, VECTORS
@@ -16,6 +17,9 @@ PROBLEMS = (
     *(Problem(shape, channels_last=True) for shape in IMAGES),
 )
 
+FUSED = PROBLEMS[len(VECTORS) :]
+"""Residuals are added to images."""
+
 CASES = [
     case
     for problem in PROBLEMS
@@ -26,6 +30,7 @@ CASES = [
         Case(problem, operation.EVALUATION_BACKWARD),
         Case(problem, operation.FORWARD, "a", threads=1),
         Case(problem, operation.BACKWARD, "a", threads=1),
+        *(Case(problem, op, "a") for op in ADD_RELU_UNFUSED[:3] if problem in FUSED),
     )
 ]
 

@@ -13,6 +13,7 @@ __all__ = [
     "evaluation",
     "evaluation_backward",
     "forward",
+    "forward_into",
     "leaves",
     "running",
     "statistics",
@@ -84,7 +85,12 @@ def _backward(problem: Problem, training: bool) -> Sides:
 
 def forward(problem: Problem) -> Sides:
     """Return training's forward pass."""
-    return Sides(_call(problem, True)[0], _into(problem, True))
+    return Sides(_call(problem, True)[0], forward_into(problem))
+
+
+def forward_into(problem: Problem) -> Callable[[], Any]:
+    """Return training's forward pass into memory that is used again."""
+    return _into(problem, True)
 
 
 def backward(problem: Problem) -> Sides:
