@@ -13,13 +13,14 @@ import minigrad as mg
 from bench import peers
 from bench.harness import Comparison, Settings, measure, sample, validate
 from bench.records import Row
+from bench.targets import seconds_at_most
 from minigrad.typing import Array
 
 __all__ = ["run"]
 
 _LENGTH = 100  # ops in a chain
 _TOLERANCE = 1e-4  # float32 through a chain
-_TARGET = "beyond NumPy at most 3 us"
+_TARGET = seconds_at_most(3e-6, "beyond NumPy")
 _LAYERS = 1000
 _DEPTH = 100_000
 

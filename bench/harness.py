@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from bench import peers
 from bench.records import Row
-from bench.traffic import make_copy
+from bench.targets import Target
+from bench.traffic import make_copies
 from minigrad.typing import Array
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
 
 OURS = "minigrad"
 _PEER = "peer"
-_COPY = "copy"
+_FEWEST_ROUNDS = 5
+_FEW_CALLS = 3
+_FEW_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,15 @@ class Settings:
         Calls of each side before the first timing.
     threads : int
         Of both sides.
+    row_seconds : float
+        Once a row has taken so long, rounds end: after the fifth at the earliest.
     """
 
     rounds: int = 31
     seconds: float = 0.005
     warm_up: int = 5
     threads: int = 1
+    row_seconds: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,9 @@ class Comparison:
         The same of the peer.
     reference : callable or None
         Returns what both must return. None: nothing to compare, as for a copy.
+    others : mapping of str to callable
+        Further implementations, timed by a few calls before the rounds: for those that take many
+        times as long.
     tolerance : float
         Largest difference to the reference, relative to the largest absolute value of each array.
     least_bytes : int or None
@@ -81,20 +90,24 @@ class Comparison:
         other is timed.
     peer_name : str
         Default: PyTorch, or that it is not installed.
-    target : str
+    target : Target or None
         What the row should show.
+    facts : mapping of str to object
+        What ``case`` says, by name.
     """
 
     case: str
     ours: Callable[[], Any]
     peer: Callable[[], Any] | None = None
     reference: Callable[[], Any] | None = None
+    others: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     tolerance: float = 0.0
     least_bytes: int | None = None
     footprint: int | None = None
     gap: float = 0.0
     peer_name: str = ""
-    target: str = ""
+    target: Target | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ValidationError(AssertionError):
@@ -112,20 +125,28 @@ def measure(benchmark: str, comparison: Comparison, settings: Settings) -> Row:
     sides = {OURS: comparison.ours}
     if comparison.peer is not None:
         sides[_PEER] = comparison.peer
+    errors: dict[str, float] = {}
     if comparison.reference is not None:
         expected = comparison.reference()
         for name, side in sides.items():
-            validate(f"{comparison.case}, {name}", side(), expected, comparison.tolerance)
-    if comparison.footprint is not None:
-        sides[_COPY] = make_copy(comparison.footprint, settings.threads)
-    times = sample(sides, settings, comparison.gap)
+            where = f"{comparison.case}, {name}"
+            errors[name] = validate(where, side(), expected, comparison.tolerance)
+    extra = {name: _fewest_seconds(other) for name, other in comparison.others.items()}
+    copies = make_copies(comparison.footprint, settings.threads) if comparison.footprint else {}
+    times = sample(sides | copies, settings, comparison.gap)
     row = Row(
         benchmark,
         comparison.case,
         "s",
         float(np.median(times[OURS])),
         peer_name=comparison.peer_name or peers.description(),
+        least_bytes=comparison.least_bytes,
+        footprint=comparison.footprint,
+        error=errors.get(OURS),
+        peer_error=errors.get(_PEER),
         target=comparison.target,
+        extra=extra,
+        facts=dict(comparison.facts),
     )
     if _PEER in times:
         ratios = times[OURS] / times[_PEER]
@@ -134,7 +155,8 @@ def measure(benchmark: str, comparison: Comparison, settings: Settings) -> Row:
     if comparison.least_bytes is not None:
         row.bytes_per_second = comparison.least_bytes / row.ours
     if comparison.footprint is not None:
-        row.copy_bytes_per_second = comparison.footprint / float(np.median(times[_COPY]))
+        fastest = min(float(np.median(times[name])) for name in copies)
+        row.copy_bytes_per_second = comparison.footprint / fastest
     return row
 
 
@@ -153,6 +175,7 @@ def sample(
     Returns
     -------
     dict of str to ndarray, shape (rounds,)
+        Fewer rounds if they take longer than ``settings.row_seconds``.
     """
     calls = {}
     for name, side in sides.items():
@@ -161,7 +184,10 @@ def sample(
             side()
         calls[name] = _calls_for(side, settings.seconds)
     times: dict[str, list[float]] = {name: [] for name in sides}
+    start = time.perf_counter()
     for number in range(settings.rounds):
+        if number >= _FEWEST_ROUNDS and time.perf_counter() - start > settings.row_seconds:
+            break
         order = list(sides) if number % 2 == 0 else list(sides)[::-1]
         for name in order:
             time.sleep(gap)
@@ -183,6 +209,14 @@ def _calls_for(side: Callable[[], Any], seconds: float) -> int:
     return calls
 
 
+def _fewest_seconds(side: Callable[[], Any]) -> float:
+    """Return the shortest of a few calls; of one if that takes long."""
+    shortest = _seconds_of(side, 1)
+    if shortest < _FEW_SECONDS:
+        shortest = min(shortest, *(_seconds_of(side, 1) for _ in range(_FEW_CALLS - 1)))
+    return shortest
+
+
 def _seconds_of(side: Callable[[], Any], calls: int) -> float:
     repeated = range(calls)
     start = time.perf_counter()
@@ -191,7 +225,7 @@ def _seconds_of(side: Callable[[], Any], calls: int) -> float:
     return time.perf_counter() - start
 
 
-def validate(name: str, result: Any, expected: Any, tolerance: float) -> None:
+def validate(name: str, result: Any, expected: Any, tolerance: float) -> float:
     """Raise unless every array of ``result`` is that of ``expected``, within the tolerance.
 
     Parameters
@@ -203,6 +237,11 @@ def validate(name: str, result: Any, expected: Any, tolerance: float) -> None:
     tolerance : float
         Relative to the largest absolute value of each array of ``expected``.
 
+    Returns
+    -------
+    float
+        The largest error, likewise relative.
+
     Raises
     ------
     ValidationError
@@ -211,18 +250,22 @@ def validate(name: str, result: Any, expected: Any, tolerance: float) -> None:
     got, want = _arrays(result), _arrays(expected)
     if len(got) != len(want):
         raise ValidationError(f"{name}: expected {len(want)} arrays, got {len(got)}")
+    worst = 0.0
     for number, (array, reference) in enumerate(zip(got, want, strict=True)):
         if array.shape != reference.shape:
             raise ValidationError(
                 f"{name}: array {number} must have shape {reference.shape}, got {array.shape}"
             )
-        error = np.max(np.abs(array.astype(np.float64) - reference), initial=0.0)
-        limit = tolerance * float(np.max(np.abs(reference), initial=0.0))
-        if not error <= limit:
+        wide = np.result_type(reference.dtype, np.float64)
+        error = float(np.max(np.abs(array.astype(wide) - reference), initial=0.0))
+        size = float(np.max(np.abs(reference), initial=0.0))
+        if not error <= tolerance * size:
             raise ValidationError(
                 f"{name}: array {number} differs from the reference by {error:.3g}, more than "
-                f"{limit:.3g}"
+                f"{tolerance * size:.3g}"
             )
+        worst = max(worst, error / size if size else 0.0)
+    return worst
 
 
 def _arrays(result: Any) -> list[Array]:

@@ -193,7 +193,7 @@ def run(settings: Settings) -> list[Row]:
                 "error",
                 max(errors.values()),
                 peer_name=peers.description(),
-                target="largest relative error",
+                note="largest relative error",
             )
             if torch is not None:
                 theirs = (pytorch_fused if way == "fused" else pytorch_primitives)(torch)
@@ -215,7 +215,7 @@ def _cost(settings: Settings, torch: Any) -> Row:
         "factor",
         float(np.median(times["minigrad second"] / times["minigrad first"])),
         peer_name=peers.description(),
-        target="time over that of forward and backward",
+        note="time over that of forward and backward",
     )
     if torch is not None:
         row.peer = float(np.median(times["peer second"] / times["peer first"]))

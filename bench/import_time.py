@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.harness import Settings
 from bench.records import Row
+from bench.targets import seconds_at_most
 
 __all__ = ["run"]
 
@@ -35,7 +36,7 @@ def run(settings: Settings) -> list[Row]:
             "import minigrad, NumPy and Numba imported",
             "s",
             float(beyond),
-            target="at most 0.25 s",
+            target=seconds_at_most(0.25),
             extra={"import numpy, numba": float(base)},
         )
     ]

@@ -14,6 +14,7 @@ from bench import peers
 from bench.harness import Settings
 from bench.mlp_step import BATCH, SIZES, minigrad_step, torch_step
 from bench.records import Row
+from bench.targets import ratio_at_most
 from minigrad.kernels import memory
 from minigrad.kernels.cpu.threads import set_num_threads
 
@@ -45,7 +46,7 @@ def _row(batch: int, settings: Settings) -> Row:
         "bytes",
         ours,
         peer_name=peers.description(),
-        target="at most 1.10",
+        target=ratio_at_most(1.10),
     )
     if peers.torch() is not None:
         row.peer = _in_a_process("torch", batch, settings.threads)

@@ -13,6 +13,7 @@ import minigrad as mg
 from bench import peers
 from bench.harness import Comparison, Settings, measure, quartiles, sample, validate
 from bench.records import Row
+from bench.targets import ratio_at_most
 from minigrad.kernels import dispatch
 from minigrad.nn import functional
 from minigrad.typing import Array
@@ -152,7 +153,7 @@ def _step(settings: Settings) -> Row:
         ours,
         peer,
         gap=_GAP,
-        target="at most 0.60",
+        target=ratio_at_most(0.60),
     )
     return measure("mlp_step", comparison, _in_blocks(settings))
 
@@ -208,7 +209,7 @@ def _alternation(settings: Settings) -> Row:
         ratio=middle,
         ratio_low=low,
         ratio_high=high,
-        target="at most 1.50",
+        target=ratio_at_most(1.50),
     )
 
 

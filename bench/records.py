@@ -11,17 +11,17 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numba
 import numpy as np
 
 from bench import peers
+from bench.targets import Target
+from bench.units import Unit, gigabytes, quantity
 from minigrad import __version__
 
-__all__ = ["Row", "environment", "table", "write_json"]
-
-Unit = Literal["s", "bytes", "error", "factor"]
+__all__ = ["Row", "environment", "summary", "table", "write_json"]
 
 
 @dataclass
@@ -32,8 +32,9 @@ class Row:
     ----------
     benchmark, case : str
         The entry, and what of it was measured.
-    unit : {"s", "bytes", "error", "factor"}
-        Of ``ours`` and ``peer``: a time, memory, a relative error or a multiple.
+    unit : {"s", "bytes", "error", "factor", "ulp"}
+        Of ``ours`` and ``peer``: a time, memory, a relative error, a multiple, or units in the
+        last place.
     ours : float
         Median over the rounds.
     peer : float or None
@@ -42,12 +43,22 @@ class Row:
         The peer, or why there is none.
     ratio, ratio_low, ratio_high : float or None
         Median and quartiles of ``ours / peer`` over the rounds; below 1 is better than the peer.
+    least_bytes : int or None
+        Bytes that must be read and written at the least.
+    footprint : int or None
+        Bytes of memory that are touched.
     bytes_per_second, copy_bytes_per_second : float or None
-        The least traffic over our time, and a copy of the same footprint in the same rounds.
-    target : str
-        What should hold, if anything.
+        ``least_bytes`` over our time, and a copy of the same footprint in the same rounds.
+    error, peer_error : float or None
+        Largest difference to the reference, relative to the largest value of each result.
+    target : Target or None
+        What should hold.
+    note : str
+        What the figures are, where the columns do not say it.
     extra : dict
         Further figures by name, in base units.
+    facts : dict
+        What ``case`` says, by name: shape, layout, dtype and so on.
     """
 
     benchmark: str
@@ -59,56 +70,102 @@ class Row:
     ratio: float | None = None
     ratio_low: float | None = None
     ratio_high: float | None = None
+    least_bytes: int | None = None
+    footprint: int | None = None
     bytes_per_second: float | None = None
     copy_bytes_per_second: float | None = None
-    target: str = ""
+    error: float | None = None
+    peer_error: float | None = None
+    target: Target | None = None
+    note: str = ""
     extra: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fraction(self) -> float | None:
+        """Our bytes per second over those of the copy."""
+        if self.bytes_per_second is None or self.copy_bytes_per_second is None:
+            return None
+        return self.bytes_per_second / self.copy_bytes_per_second
+
+    @property
+    def peer_bytes_per_second(self) -> float | None:
+        """The least traffic over the peer's time."""
+        if self.least_bytes is None or self.peer is None:
+            return None
+        return self.least_bytes / self.peer
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is met; None without a target, or without its figure."""
+        return None if self.target is None else self.target.met_by(self.figure)
+
+    @property
+    def figure(self) -> float | None:
+        """What the target bounds; None without a target, or where it was not measured."""
+        if self.target is None:
+            return None
+        figures = {"ours": self.ours, "ratio": self.ratio, "fraction": self.fraction, **self.extra}
+        return figures[self.target.figure]
+
+
+_HEADER = (
+    "case", "minigrad", "peer", "", "ratio", "quartiles", "moved", "GB/s", "copy GB/s", "of copy",
+    "error", "peer's", "target", "note",
+)  # fmt: skip
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a plain table."""
-    header = ["case", "minigrad", "peer", "", "ratio", "quartiles", "GB/s", "copy GB/s", "note"]
-    lines = [header, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    """Return the rows as a plain table, without the columns that are empty."""
+    cells = [_cells(row) for row in rows]
+    used = [n for n in range(len(_HEADER)) if n < 2 or any(line[n] for line in cells)]
+    lines = [[line[n] for n in used] for line in (_HEADER, *cells)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row) -> tuple[str, ...]:
     quartiles = "" if row.ratio_low is None else f"{row.ratio_low:.2f}-{row.ratio_high:.2f}"
-    notes = [row.target] if row.target else []
-    notes += [f"{name} {_quantity(value, row.unit)}" for name, value in row.extra.items()]
-    return [
+    notes = [row.note] if row.note else []
+    notes += [f"{name} {quantity(value, row.unit)}" for name, value in row.extra.items()]
+    return (
         row.case,
-        _quantity(row.ours, row.unit),
-        "" if row.peer is None else _quantity(row.peer, row.unit),
+        quantity(row.ours, row.unit),
+        quantity(row.peer, row.unit),
         row.peer_name,
         "" if row.ratio is None else f"{row.ratio:.2f}",
         quartiles,
-        _gigabytes(row.bytes_per_second),
-        _gigabytes(row.copy_bytes_per_second),
+        quantity(row.least_bytes, "bytes"),
+        gigabytes(row.bytes_per_second),
+        gigabytes(row.copy_bytes_per_second),
+        "" if row.fraction is None else f"{row.fraction:.2f}",
+        quantity(row.error, "error"),
+        quantity(row.peer_error, "error"),
+        _verdict(row),
         "; ".join(notes),
-    ]
+    )
 
 
-def _quantity(value: float, unit: Unit) -> str:
-    """Return seconds or bytes with three digits and a fitting prefix, or a number."""
-    if math.isnan(value):
-        return "nan"
-    if unit == "error":
-        return f"{value:.1e}"
-    if unit == "factor":
-        return f"{value:.3g} x"
-    scales = [("s", 1.0), ("ms", 1e-3), ("us", 1e-6)] if unit == "s" else []
-    scales = scales or [("MB", 1e6), ("kB", 1e3), ("B", 1.0)]
-    name, scale = next((s for s in scales if abs(value) >= s[1]), scales[-1])
-    return f"{value / scale:.3g} {name}"
+def _verdict(row: Row) -> str:
+    if row.target is None:
+        return ""
+    verdict = {True: "met", False: "MISSED", None: "not measured"}[row.met]
+    return f"{row.target.text}: {verdict}"
 
 
-def _gigabytes(value: float | None) -> str:
-    return "" if value is None else f"{value / 1e9:.1f}"
+def summary(rows: Sequence[Row]) -> str:
+    """Return how many targets are met, and a line for each that is not; empty without targets."""
+    aimed = [row for row in rows if row.target is not None]
+    if not aimed:
+        return ""
+    missed = [row for row in aimed if row.met is False]
+    met = sum(row.met is True for row in aimed)
+    others = len(aimed) - met - len(missed)
+    counts = f"targets: {met} met, {len(missed)} missed, {others} not measured"
+    return "\n".join([counts, *(f"  {r.benchmark}: {r.case}: {_verdict(r)}" for r in missed)])
 
 
 def environment(threads: int) -> dict[str, Any]:
@@ -151,6 +208,21 @@ def _cpu_name() -> str:
 
 
 def write_json(path: Path, where: dict[str, Any], rows: Sequence[Row]) -> None:
-    """Write the environment and the rows as one JSON object."""
-    report = {**where, "rows": [dataclasses.asdict(row) for row in rows]}
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    """Write the environment and the rows as one JSON object; null is what is not finite."""
+    report = {**where, "rows": [_record(row) for row in rows]}
+    path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _record(row: Row) -> dict[str, Any]:
+    target = None if row.target is None else row.target.text
+    record = {**dataclasses.asdict(row), "target": target, "met": row.met}
+    record |= {"fraction": row.fraction, "peer_bytes_per_second": row.peer_bytes_per_second}
+    finite: dict[str, Any] = _finite(record)
+    return finite
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with None for each number that JSON has no word for."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

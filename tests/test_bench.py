@@ -13,8 +13,9 @@ import pytest
 from bench import __main__ as command
 from bench import harness, import_time, mlp_step, peers
 from bench.harness import Comparison, Settings, ValidationError, measure, sample, validate
-from bench.records import Row, table
-from bench.traffic import make_copy
+from bench.records import Row, summary, table, write_json
+from bench.targets import at_least_of_copy, ratio_at_most, seconds_at_most, ulps_at_most
+from bench.traffic import make_copies
 
 FEW = Settings(rounds=5, seconds=0.0, warm_up=1)
 # float32 beside float64, after three steps.
@@ -40,8 +41,17 @@ def test_a_wrong_implementation_is_refused(result: Any, message: str) -> None:
             measure("fake", comparison, FEW)
 
 
-def test_rounding_is_accepted() -> None:
-    validate("sum", [np.float32(1.00001), np.zeros(0)], [1.0, np.zeros(0)], tolerance=1e-4)
+def test_rounding_is_accepted_and_returned() -> None:
+    result = [np.array([4.0, 0.5]), np.float32(1.00001), np.zeros(0)]
+    error = validate("sum", result, [np.array([4.0, 0.5001]), 1.0, np.zeros(0)], tolerance=1e-4)
+    assert error == pytest.approx(0.0001 / 4, rel=1e-6)  # relative to the largest of its array
+
+
+def test_errors_of_both_sides_are_reported() -> None:
+    right, rough = np.array([2.0, 4.0]), np.array([2.0, 4.5])
+    comparison = Comparison("sum", lambda: right, lambda: rough, lambda: right, tolerance=1.0)
+    row = measure("fake", comparison, FEW)
+    assert (row.error, row.peer_error) == (0.0, 0.125)
 
 
 class _Clock:
@@ -63,7 +73,8 @@ class _Clock:
 
 def test_ratio_and_bandwidth(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = _Clock(monkeypatch)
-    monkeypatch.setattr(harness, "make_copy", lambda footprint, threads: clock.side("c", 0.25))
+    copies = {"copy, 1 thread": clock.side("c", 0.25), "copy, 2 threads": clock.side("d", 0.5)}
+    monkeypatch.setattr(harness, "make_copies", lambda footprint, threads: copies)
     comparison = Comparison(
         "fake",
         clock.side("a", 0.5),
@@ -76,6 +87,8 @@ def test_ratio_and_bandwidth(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (row.ours, row.peer) == (0.5, 2.0)
     assert (row.ratio_low, row.ratio, row.ratio_high) == (0.25, 0.25, 0.25)
     assert (row.bytes_per_second, row.copy_bytes_per_second) == (6_000.0, 8_000.0)
+    assert (row.fraction, row.peer_bytes_per_second) == (0.75, 1_500.0)
+    assert (row.least_bytes, row.footprint) == (3_000, 2_000)
 
 
 def test_the_ratio_is_taken_within_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,27 +123,123 @@ def test_fast_functions_are_called_often(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(clock.log) >= 64 + 64
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_copy(threads: int) -> None:
-    copy = make_copy(1 << 18, threads)
-    copy()
-    (source, target) = (
-        cell.cell_contents
-        for cell in copy.__closure__ or ()
-        if isinstance(cell.cell_contents, np.ndarray)
-    )
-    np.testing.assert_array_equal(source, target)
-    assert source.nbytes + target.nbytes == 1 << 18
+def test_slow_rows_have_fewer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = _Clock(monkeypatch)
+    settings = Settings(rounds=31, seconds=0.0, warm_up=1, row_seconds=14.0)
+    times = sample({"a": clock.side("a", 1.0), "b": clock.side("b", 1.0)}, settings)
+    assert [len(values) for values in times.values()] == [8, 8]
+    slower = sample({"a": clock.side("a", 100.0)}, settings)
+    assert len(slower["a"]) == 5
+
+
+def test_others_are_timed_by_a_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = _Clock(monkeypatch)
+    durations = iter([0.25, 0.125, 0.375])
+
+    def other() -> None:
+        clock.now += next(durations)
+
+    others = {"NumPy": other, "slow": clock.side("s", 2.0)}
+    row = measure("fake", Comparison("fake", clock.side("a", 1.0), others=others), FEW)
+    assert row.extra == {"NumPy": 0.125, "slow": 2.0}
+    assert clock.log.count("s") == 1
+
+
+@pytest.mark.parametrize(
+    ("footprint", "threads", "expected"),
+    [
+        (1 << 20, 1, ["copy, 1 thread"]),
+        (1 << 16, 2, ["copy, 1 thread"]),
+        (1 << 20, 2, ["copy, 1 thread", "copy, 2 threads"]),
+        (1 << 23, 2, ["copy, 2 threads"]),
+    ],
+)
+def test_copy(footprint: int, threads: int, expected: list[str]) -> None:
+    copies = make_copies(footprint, threads)
+    assert list(copies) == expected
+    for copy in copies.values():
+        cells = [cell.cell_contents for cell in copy.__closure__ or ()]
+        source, target = (value for value in cells if isinstance(value, np.ndarray))
+        target[...] = 0.0
+        copy()
+        np.testing.assert_array_equal(source, target)
+        assert source.nbytes + target.nbytes == footprint
+
+
+def _rows() -> list[Row]:
+    return [
+        Row(
+            "b", "fast", "s", 2e-6, 4e-6, "peer", 0.5, 0.45, 0.55, 6000, 4000, 3e9, 4e9, 1e-7,
+            2e-7, ratio_at_most(0.6),
+        ),
+        Row("b", "small", "bytes", 2.5e6, extra={"base": 1.0}, note="a note"),
+        Row("b", "late", "s", 2e-3, target=seconds_at_most(1e-3)),
+        Row("b", "alone", "s", 2e-3, target=ratio_at_most(1.0)),
+    ]  # fmt: skip
 
 
 def test_table() -> None:
-    rows = [
-        Row("b", "fast", "s", 2e-6, 4e-6, "peer", 0.5, 0.45, 0.55, 3e9, 4e9, "at most 1"),
-        Row("b", "small", "bytes", 2.5e6, extra={"base": 1.0}),
+    lines = [" ".join(line.split()) for line in table(_rows()).splitlines()]
+    assert lines[1] == (
+        "fast 2 us 4 us peer 0.50 0.45-0.55 6 kB 3.0 4.0 0.75 1.0e-07 2.0e-07 "
+        "ratio at most 0.60: met"
+    )
+    assert lines[2] == "small 2.5 MB a note; base 1 B"
+    assert lines[3] == "late 2 ms at most 1 ms: MISSED"
+    assert lines[4] == "alone 2 ms ratio at most 1.00: not measured"
+
+
+def test_columns_without_figures_are_left_out() -> None:
+    rows = [Row("b", "one", "ulp", 0.5), Row("b", "two", "ulp", float("inf"))]
+    assert [line.split() for line in table(rows).splitlines()] == [
+        ["case", "minigrad"],
+        ["one", "0.5"],
+        ["two", "inf"],
     ]
-    lines = [" ".join(line.split()) for line in table(rows).splitlines()]
-    assert lines[1] == "fast 2 us 4 us peer 0.50 0.45-0.55 3.0 4.0 at most 1"
-    assert lines[2] == "small 2.5 MB base 1 B"
+
+
+def test_summary_names_what_missed() -> None:
+    assert summary(_rows()).splitlines() == [
+        "targets: 1 met, 1 missed, 1 not measured",
+        "  b: late: at most 1 ms: MISSED",
+    ]
+    assert summary(_rows()[1:2]) == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "met", "missed"),
+    [
+        (ratio_at_most(0.25), {"ratio": 0.25}, {"ratio": 0.26}),
+        (seconds_at_most(1.0), {"ours": 1.0}, {"ours": 1.1}),
+        (seconds_at_most(1.0, "beyond"), {"extra": {"beyond": 0.5}}, {"extra": {"beyond": 2.0}}),
+        (ulps_at_most(4.0), {"ours": 4.0}, {"ours": float("inf")}),
+        (
+            at_least_of_copy(0.8),
+            {"bytes_per_second": 8.0, "copy_bytes_per_second": 10.0},
+            {"bytes_per_second": 7.9, "copy_bytes_per_second": 10.0},
+        ),
+    ],
+)
+def test_targets(target: Any, met: dict[str, Any], missed: dict[str, Any]) -> None:
+    for figures, verdict in ((met, True), (missed, False)):
+        row = Row(**{"benchmark": "b", "case": "c", "unit": "s", "ours": 9.0, **figures})
+        row.target = target
+        assert row.met is verdict
+
+
+def test_json_is_valid_and_says_what_is_met(tmp_path: Path) -> None:
+    rows = [*_rows(), Row("b", "wrong", "ulp", float("inf"), extra={"other": float("nan")})]
+    path = tmp_path / "rows.json"
+    write_json(path, {"threads": 2}, rows)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    found = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)["rows"]
+    first, *_, last = found
+    assert (first["target"], first["met"], first["fraction"]) == ("ratio at most 0.60", True, 0.75)
+    assert [row["met"] for row in found] == [True, None, False, None, None]
+    assert (last["ours"], last["extra"]) == (None, {"other": None})
 
 
 def test_mlp_step_agrees_with_its_reference() -> None:
@@ -143,8 +252,11 @@ def test_mlp_step_agrees_with_its_reference() -> None:
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--list"]) == 0
-    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert tuple(names) == command.BENCHMARKS
+    *lines, legend = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(command.BENCHMARKS)
+    assert all(len(line.split()) > 2 for line in lines)  # a description of each
+    assert legend == "* by name only"
+    assert {line.split()[0].rstrip("*") for line in lines if "*" in line} == command.ON_REQUEST
 
 
 def test_json_and_the_peer_that_is_absent(
@@ -170,6 +282,8 @@ def test_json_and_the_peer_that_is_absent(
         (["speed"], "unknown benchmark 'speed'"),
         (["--threads", "0"], "number of threads must be"),
         (["--rounds", "0"], "--rounds must be at least 1"),
+        (["--row-seconds", "-1"], "--row-seconds must be at least 0"),
+        (["--row-seconds", "nan"], "--row-seconds must be at least 0"),
     ],
 )
 def test_wrong_arguments(

@@ -3,6 +3,7 @@
 - `check_op`: every promise of an op in one call.
 - `gradcheck`, `gradgradcheck`: gradients of any order against differences or complex steps.
 - `check_identities`: what holds of every BatchNorm, for any implementation of it.
+- `batch_norm_ulps`: how many units in the last place an implementation is off.
 - `minigrad.testing.mutants`: wrong implementations, which a test should not let pass.
 - `minigrad.testing.strategies`: Hypothesis strategies for arrays, layers and networks.
 - `minigrad.testing.pytest_plugin`: an opt-in pytest plugin.
@@ -10,6 +11,7 @@
 The last two need the extra ``test``; everything else here needs NumPy alone.
 """
 
+from minigrad.testing.accuracy import BatchNormUlps, batch_norm_ulps
 from minigrad.testing.arrays import relaid, spread_values
 from minigrad.testing.check import CheckOpError, CheckReport, PropertyResult, check_case, check_op
 from minigrad.testing.complex_step import NotAnalyticError
@@ -39,6 +41,7 @@ __all__ = [
     "BadInput",
     "BatchNormExample",
     "BatchNormImplementation",
+    "BatchNormUlps",
     "CheckOpError",
     "CheckReport",
     "Comparison",
@@ -53,6 +56,7 @@ __all__ = [
     "PropertyResult",
     "ValueMismatchError",
     "batch_norm_example",
+    "batch_norm_ulps",
     "check_case",
     "check_identities",
     "check_op",

@@ -36,6 +36,7 @@ EXAMPLE = batch_norm_example((4, 3))
 for _owner in ("identities", "testing"):
     add(_owner, "check_identities", lambda: (reference_implementation(), EXAMPLE),
     identities=IDENTITIES[:2], raise_exception=True)  # fmt: skip
+add("testing", "batch_norm_ulps", lambda: (reference_implementation(), EXAMPLE))
 SUBJECTS.append(
     Subject(
         "identities.identity",
