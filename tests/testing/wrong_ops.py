@@ -192,7 +192,7 @@ class OffsetUnderCreateGraph(Square):
 
 
 class CompositeOfAnotherFunction(Square):
-    composite = staticmethod(lambda x: add(mul(x, x), 1.0))
+    composite = staticmethod(lambda ctx, x: add(mul(x, x), 1.0))
 
 
 class ForgetsTheOther(Times):
