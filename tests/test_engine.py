@@ -1066,7 +1066,7 @@ class FusedProductSine(Op):
     """``a * sin(a * b)``, with a rule on bare arrays as a kernel would be."""
 
     saves = (0, 1)
-    composite = staticmethod(lambda a, b: a * mg.sin(a * b))
+    composite = staticmethod(lambda ctx, a, b: a * mg.sin(a * b))
 
     @staticmethod
     def forward(ctx: Node | None, a: Array, b: Array) -> Array:
@@ -1113,7 +1113,7 @@ def test_fused_op_of_one_tensor_twice(rng: np.random.Generator) -> None:
 def test_composite_that_ignores_an_input() -> None:
     class FirstOnly(Op):
         saves = (0, 1)
-        composite = staticmethod(lambda a, b: a * 2.0)
+        composite = staticmethod(lambda ctx, a, b: a * 2.0)
 
         @staticmethod
         def forward(ctx: Node | None, a: Array, b: Array) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad.autograd import unbroadcast
 from minigrad.testing.strategies import layouts
 from minigrad.typing import Array
 
@@ -135,13 +136,62 @@ def relaid(draw: st.DrawFn, call: Call) -> Call:
     return Call(*_mapped(tuple(call), lambda x: x if isinstance(x, Fixed) else draw(layouts(x))))
 
 
-def assert_agree(ours: Result, theirs: Result, tolerance: float | None = None) -> None:
-    """Assert that structure, dtypes, shapes, values and gradients agree."""
+def terms_of_gradients(
+    torch: Any, function: Callable[..., Any], call: Call, upstream: int, theirs: Result
+) -> list[float]:
+    """Return, for each gradient, the largest sum of the magnitudes of what it adds up.
+
+    The gradient of an input that was broadcast is a sum, which may nearly cancel: then rounding is
+    to be measured by its terms. They are what each element gets when the inputs are expanded
+    beforehand. Where that is not the same function, or nothing was broadcast, 0.
+    """
+    arrays = [value for value in call.arguments if isinstance(value, np.ndarray)]
+    nothing = [0.0] * len(theirs.gradients)
+    shapes = {array.shape for array in arrays}
+    floating = all(array.dtype.kind == "f" for array in arrays)
+    if not floating or len(arrays) != len(theirs.gradients) or len(shapes) < 2:
+        return nothing
+    try:
+        shape = np.broadcast_shapes(*shapes)
+        expanded = Call(
+            tuple(
+                np.broadcast_to(value, shape).copy() if isinstance(value, np.ndarray) else value
+                for value in call.arguments
+            ),
+            call.keywords,
+        )
+        full = run_theirs(torch, function, expanded, upstream)
+    except (ValueError, RuntimeError):
+        return nothing
+    if not all(
+        np.array_equal(a, b, equal_nan=True)
+        for a, b in zip(full.outputs, theirs.outputs, strict=True)
+        if isinstance(b, np.ndarray)
+    ):
+        return nothing
+    sizes = []
+    for array, gradient in zip(arrays, full.gradients, strict=True):
+        size = 0.0
+        if gradient is not None:
+            total = unbroadcast(np.abs(gradient), array.shape)
+            size = float(np.max(total, initial=0.0, where=np.isfinite(total)))
+        sizes.append(size)
+    return sizes
+
+
+def assert_agree(
+    ours: Result, theirs: Result, tolerance: float | None = None, terms: Sequence[float] = ()
+) -> None:
+    """Assert that structure, dtypes, shapes, values and gradients agree.
+
+    ``terms``: of `terms_of_gradients`.
+    """
     assert len(ours.outputs) == len(theirs.outputs), "the number of results differs"
     for i, (a, b) in enumerate(zip(ours.outputs, theirs.outputs, strict=True)):
         assert_same(a, b, tolerance, f"result {i}")
     for i, (da, db) in enumerate(zip(ours.gradients, theirs.gradients, strict=True)):
-        assert_same(_or_zero(da, db), _or_zero(db, da), tolerance, f"gradient {i}")
+        size = terms[i] if terms else 0.0
+        assert_same(_or_zero(da, db), _or_zero(db, da), tolerance, f"gradient {i}", size)
 
 
 def _or_zero(gradient: Array | None, other: Array | None) -> Array | None:
@@ -149,8 +199,13 @@ def _or_zero(gradient: Array | None, other: Array | None) -> Array | None:
     return np.zeros_like(other) if gradient is None and other is not None else gradient
 
 
-def assert_same(a: Any, b: Any, tolerance: float | None, what: str) -> None:
-    """Assert that two results agree: relative to the largest of ``b``, special values exactly."""
+def assert_same(
+    a: Any, b: Any, tolerance: float | None, what: str, least_size: float = 0.0
+) -> None:
+    """Assert that two results agree: relative to the largest of ``b``, special values exactly.
+
+    ``least_size``: what ``b`` is taken to be at least, as it is a sum of such terms.
+    """
     if not isinstance(b, np.ndarray):
         assert a == b or (a != a and b != b), f"{what}: {a!r} in minigrad, {b!r} in PyTorch"
         return
@@ -162,5 +217,5 @@ def assert_same(a: Any, b: Any, tolerance: float | None, what: str) -> None:
         return
     bound = TOLERANCES[b.dtype] if tolerance is None else tolerance
     finite = np.abs(b[np.isfinite(b)])
-    atol = bound * float(np.max(finite, initial=0.0))
+    atol = bound * float(np.max(finite, initial=least_size))
     np.testing.assert_allclose(a, b, rtol=bound, atol=atol, err_msg=what)
