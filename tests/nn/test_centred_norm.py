@@ -334,6 +334,27 @@ def test_state_dict_round_trip(name: str, rng: np.random.Generator) -> None:
 
 
 @of_layers
+def test_a_frozen_layer_evaluates_whatever_its_mode(name: str, rng: np.random.Generator) -> None:
+    layer = make(name, dtype=np.float64)
+    layer(mg.tensor(batch(rng)))
+    model, x, before = LAYERS[name][1](), batch(rng), values(layer)
+    model.mean, model.spread = before["running_mean"], before[layer._spread]
+    for mode in (True, False):
+        y = layer.freeze().train(mode)(mg.tensor(x))
+        np.testing.assert_allclose(np.asarray(y), model.evaluate(x), rtol=FLOAT64, atol=FLOAT64)
+    for key, value in values(layer).items():
+        np.testing.assert_array_equal(value, before[key])
+    assert "frozen=True" in repr(layer)
+    other = make(name, dtype=np.float64)
+    other.load_state_dict(layer.state_dict())
+    assert other.frozen
+    layer.unfreeze().train()(mg.tensor(x))
+    assert values(layer)["num_batches_tracked"] == 2
+    with pytest.raises(ValueError, match="no running statistics"):
+        make(name, track_running_stats=False).freeze()
+
+
+@of_layers
 def test_copies_are_apart(name: str, rng: np.random.Generator) -> None:
     layer = make(name, dtype=np.float64)
     twin = copy.deepcopy(layer)

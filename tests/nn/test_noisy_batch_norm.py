@@ -121,7 +121,10 @@ def test_evaluation_has_no_noise(rng: np.random.Generator) -> None:
     noisy(mg.tensor(rng.normal(size=(6, 3)).astype(np.float32)))
     plain.load_state_dict(noisy.state_dict())
     x = mg.tensor(rng.normal(size=(6, 3)).astype(np.float32))
-    np.testing.assert_array_equal(np.asarray(noisy.eval()(x)), np.asarray(plain.eval()(x)))
+    expected = np.asarray(plain.eval()(x))
+    np.testing.assert_array_equal(np.asarray(noisy.eval()(x)), expected)
+    np.testing.assert_array_equal(np.asarray(noisy.freeze().train()(x)), expected)
+    assert np.any(np.asarray(noisy.unfreeze()(x)) != expected)
 
 
 def test_seeds() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from minigrad.nn.module import Module
 from minigrad.nn.state_dict import StateDictError
@@ -22,8 +22,10 @@ class Freezable(Module):
     """
 
     running_mean: Tensor | None
-    running_var: Tensor | None
     num_batches_skipped: int = 0
+
+    _spread: ClassVar[str] = "running_var"
+    """Name of the buffer that is the running measure of the spread."""
 
     _frozen: bool = False
     _learned: Mapping[str, bool] | None = None
@@ -97,7 +99,7 @@ track_running_stats=True, frozen=True)
         return dict(self.named_parameters(recurse=False))
 
     def _check_can_freeze(self, method: str) -> None:
-        if self.running_mean is None or self.running_var is None:
+        if self.running_mean is None or getattr(self, self._spread) is None:
             name = type(self).__name__
             raise ValueError(
                 f"{name}.{method}: the layer has no running statistics to normalise by, got None; "

@@ -126,9 +126,6 @@ class LpBatchNorm(CentredNorm):
         self.p = p
         self.centered = centered
 
-    def _initial_spread(self) -> Array:
-        return np.ones(self.num_features)
-
     def _least_values(self) -> int:
         return 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from minigrad.nn.norm.freezing import Freezable
 from minigrad.nn.parameter import Parameter, new_parameter
 from minigrad.nn.state_dict import EXTRA_STATE
 from minigrad.tensor import Tensor
-from minigrad.typing import DTypeLike, Shape
+from minigrad.typing import Array, DTypeLike, Shape
 
 __all__ = ["RunningNorm"]
 
@@ -44,9 +44,6 @@ class RunningNorm(Freezable):
 
     _fixed_dtype_buffers = frozenset({"running_mean", "running_var", "running_std"})
     _optional_keys = frozenset({"num_batches_tracked", EXTRA_STATE})
-    _spread: ClassVar[str] = "running_var"
-    """Name of the buffer that measures the spread, which starts at 1."""
-
     weight: Parameter | None
     bias: Parameter | None
     num_batches_tracked: Tensor | None
@@ -84,22 +81,25 @@ class RunningNorm(Freezable):
         )
         track = track_running_stats
         self.register_buffer("running_mean", Tensor(np.zeros(shape)) if track else None)
-        self.register_buffer(self._spread, Tensor(np.ones(shape)) if track else None)
+        self.register_buffer(self._spread, Tensor(self._initial_spread(shape)) if track else None)
         self.register_buffer(
             "num_batches_tracked", Tensor(np.zeros((), np.int64)) if track else None
         )
         self.reset_parameters()
 
+    def _initial_spread(self, shape: Shape) -> Array:
+        """Return the running spread before the first batch."""
+        return np.ones(shape)
+
     def reset_running_stats(self) -> None:
-        """Set the running mean to 0, the running spread to 1 and their counter to 0."""
-        for name, start in (
-            ("running_mean", init.zeros_),
-            (self._spread, init.ones_),
-            ("num_batches_tracked", init.zeros_),
-        ):
-            buffer = getattr(self, name)
-            if buffer is not None:
-                start(buffer)
+        """Set the running mean to 0, the running spread to that of 1 and their counter to 0."""
+        if self.running_mean is not None:
+            init.zeros_(self.running_mean)
+            spread: Tensor = getattr(self, self._spread)
+            spread.array[...] = self._initial_spread(self.running_mean.shape)
+            spread.counter[0] += 1
+        if self.num_batches_tracked is not None:
+            init.zeros_(self.num_batches_tracked)
 
     def reset_parameters(self) -> None:
         """Set the running statistics, weight and bias to where they start."""

@@ -9,7 +9,7 @@ import numpy as np
 from minigrad.arguments import check_integer
 from minigrad.nn.norm.centred_norm import CentredNorm
 from minigrad.tensor import Tensor
-from minigrad.typing import Array, DTypeLike
+from minigrad.typing import Array, DTypeLike, Shape
 
 __all__ = ["Whitening"]
 
@@ -54,7 +54,7 @@ class Whitening(CentredNorm):
         """Return a matrix for each group, from covariances with eps on the diagonal."""
         raise NotImplementedError
 
-    def _initial_spread(self) -> Array:
+    def _initial_spread(self, shape: Shape) -> Array:
         size = self._group_size
         groups = self.num_features // size if size else 0
         return np.broadcast_to(np.eye(size), (groups, size, size)).copy()
