@@ -1,7 +1,7 @@
 """Batch normalisation over one part of a group of channels, in memory (outer, C, inner).
 
-A part is a range of rows (values of ``outer``) and a range of columns (values of ``inner``).
-``shape`` is the three lengths, ``parts`` what `parts_of` says.
+A part is a range of rows (values of ``outer``) and a range of columns (values of ``inner``). Its
+place is the three lengths, what `parts_of` says, the number of its group and its own.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from minigrad.kernels.cpu.simd import (
 from minigrad.typing import Array
 
 __all__ = [
+    "Place",
     "bounds_of",
     "channels_of",
+    "one_vector",
     "part_gradient",
     "part_gradient_sums",
     "part_normalise",
@@ -39,6 +41,9 @@ __all__ = [
     "parts_of",
     "vector_of",
 ]
+
+Place = tuple[tuple[int, int, int], tuple[int, int, int, int], int, int]
+"""Shape, parts, group and part."""
 
 _PART_SIZE = 16384
 """Values in one part of a group: 64 KB of float32, a fraction of a core's second-level cache."""
@@ -101,6 +106,13 @@ def bounds_of(
 
 
 @helper
+def one_vector(place: Place) -> Place:
+    """Return a place whose planes are one vector as one where that is a constant."""
+    shape, parts, group, part = place
+    return (shape[0], shape[1], LANES), (parts[0], parts[1], 1, LANES), group, part
+
+
+@helper
 def vector_of(line: int, start: int, length: int) -> int:
     """Return which vector of a mask belongs to the element at ``start`` of a line.
 
@@ -116,16 +128,14 @@ def part_sums(
     shift: Array,
     sums: Array,
     squares: Array,
-    shape: tuple[int, int, int],
-    parts: tuple[int, int, int, int],
-    group: int,
-    part: int,
+    place: Place,
     prefetching: bool,
 ) -> None:
     """Write the sums of ``x - shift`` and of its square over one part of a group.
 
     ``sums`` and ``squares`` are (parts, C) flat.
     """
+    shape, parts, group, part = place
     _, channels, inner = shape
     first, last, start, stop = bounds_of(part, shape, parts)
     left, right = channels_of(group, shape, parts)
@@ -175,10 +185,7 @@ def part_gradient_sums(
     mean: Array,
     sums: Array,
     products: Array,
-    shape: tuple[int, int, int],
-    parts: tuple[int, int, int, int],
-    group: int,
-    part: int,
+    place: Place,
     has_mask: bool,
     write_masked: bool,
     prefetching: bool,
@@ -188,6 +195,7 @@ def part_gradient_sums(
     ``sums`` and ``products`` are (parts, C) flat. With a mask ``dy`` counts where it is set, and
     may be written to ``masked_dy``.
     """
+    shape, parts, group, part = place
     _, channels, inner = shape
     first, last, start, stop = bounds_of(part, shape, parts)
     left, right = channels_of(group, shape, parts)
@@ -261,10 +269,7 @@ def part_normalise(
     y: Array,
     mask: Array,
     factors: Array,
-    shape: tuple[int, int, int],
-    parts: tuple[int, int, int, int],
-    group: int,
-    part: int,
+    place: Place,
     has_residual: bool,
     relu: bool,
     streaming: bool,
@@ -274,6 +279,7 @@ def part_normalise(
     ``factors`` holds the four, (4, C) flat. To that the residual is added, and the whole is
     rectified: then ``mask`` says where the result is not 0.
     """
+    shape, parts, group, part = place
     _, channels, inner = shape
     first, last, start, stop = bounds_of(part, shape, parts)
     left, right = channels_of(group, shape, parts)
@@ -323,10 +329,7 @@ def part_gradient(
     mask: Array,
     dx: Array,
     factors: Array,
-    shape: tuple[int, int, int],
-    parts: tuple[int, int, int, int],
-    group: int,
-    part: int,
+    place: Place,
     has_mask: bool,
     streaming: bool,
 ) -> None:
@@ -335,6 +338,7 @@ def part_gradient(
     ``factors`` holds ``high, low, scale, k0, -k1``, (5, C) flat. With a mask ``dy`` counts where
     it is set.
     """
+    shape, parts, group, part = place
     _, channels, inner = shape
     first, last, start, stop = bounds_of(part, shape, parts)
     left, right = channels_of(group, shape, parts)
@@ -380,16 +384,14 @@ def part_scale(
     mask: Array,
     dx: Array,
     factors: Array,
-    shape: tuple[int, int, int],
-    parts: tuple[int, int, int, int],
-    group: int,
-    part: int,
+    place: Place,
     has_mask: bool,
 ) -> None:
     """Write ``dx = scale * dy`` over one part of a group; ``scale`` is ``factors[2]``.
 
     With a mask ``dy`` counts where it is set.
     """
+    shape, parts, group, part = place
     _, channels, inner = shape
     first, last, start, stop = bounds_of(part, shape, parts)
     left, right = channels_of(group, shape, parts)

@@ -27,7 +27,9 @@ from minigrad.kernels.cpu.batch_norm_channel import (
     write_totals,
 )
 from minigrad.kernels.cpu.batch_norm_parts import (
+    Place,
     channels_of,
+    one_vector,
     part_gradient,
     part_gradient_sums,
     part_normalise,
@@ -47,89 +49,39 @@ __all__ = ["backward_parallel", "backward_serial", "forward_parallel", "forward_
 
 
 @helper
-def _part_result(
+def _statistics(
+    x: Array, shift: Array, sums: Array, squares: Array, place: Place, prefetching: bool
+) -> None:
+    """Sum what the statistics need."""
+    if place[0][2] == LANES:
+        part_sums(x, shift, sums, squares, one_vector(place), prefetching)
+    else:
+        part_sums(x, shift, sums, squares, place, prefetching)
+
+
+@helper
+def _result(
     x: Array,
     residual: Array,
     y: Array,
     mask: Array,
     factors: Array,
-    shape: tuple[int, int, int],
-    parts: tuple[int, int, int, int],
-    group: int,
-    part: int,
+    place: Place,
     has_residual: bool,
     relu: bool,
     streaming: bool,
 ) -> None:
     """Normalise, and what may be fused with it."""
-    outer, channels, inner = shape
     if has_residual or relu:
-        part_normalise(
-            x,
-            residual,
-            y,
-            mask,
-            factors,
-            shape,
-            parts,
-            group,
-            part,
-            has_residual,
-            relu,
-            streaming,
-        )
-    elif inner == LANES:
-        part_normalise(
-            x,
-            residual,
-            y,
-            mask,
-            factors,
-            (outer, channels, LANES),
-            (parts[0], parts[1], 1, LANES),
-            group,
-            part,
-            False,
-            False,
-            streaming,
-        )
+        part_normalise(x, residual, y, mask, factors, place, has_residual, relu, streaming)
+    elif place[0][2] == LANES:
+        part_normalise(x, residual, y, mask, factors, one_vector(place), False, False, streaming)
     else:
-        part_normalise(
-            x, residual, y, mask, factors, shape, parts, group, part, False, False, streaming
-        )
+        part_normalise(x, residual, y, mask, factors, place, False, False, streaming)
 
 
 @helper
-def _part_statistics(
-    x: Array,
-    shift: Array,
-    sums: Array,
-    squares: Array,
-    shape: tuple[int, int, int],
-    parts: tuple[int, int, int, int],
-    group: int,
-    part: int,
-    prefetching: bool,
-) -> None:
-    """Sum."""
-    if shape[2] == LANES:
-        part_sums(
-            x,
-            shift,
-            sums,
-            squares,
-            (shape[0], shape[1], LANES),
-            (parts[0], parts[1], 1, LANES),
-            group,
-            part,
-            prefetching,
-        )
-    else:
-        part_sums(x, shift, sums, squares, shape, parts, group, part, prefetching)
-
-
-@helper
-def _part_sums(
+def _gradient_sums(
     dy: Array,
     x: Array,
     mask: Array,
@@ -137,10 +89,7 @@ def _part_sums(
     mean: Array,
     sums: Array,
     products: Array,
-    shape: tuple[int, int, int],
-    parts: tuple[int, int, int, int],
-    group: int,
-    part: int,
+    place: Place,
     has_mask: bool,
     write_masked: bool,
     prefetching: bool,
@@ -148,22 +97,9 @@ def _part_sums(
     """Sum what the gradients need, with or without a mask."""
     if has_mask:
         part_gradient_sums(
-            dy,
-            x,
-            mask,
-            masked_dy,
-            mean,
-            sums,
-            products,
-            shape,
-            parts,
-            group,
-            part,
-            True,
-            write_masked,
-            prefetching,
+            dy, x, mask, masked_dy, mean, sums, products, place, True, write_masked, prefetching
         )
-    elif shape[2] == LANES:
+    elif place[0][2] == LANES:
         part_gradient_sums(
             dy,
             x,
@@ -172,69 +108,38 @@ def _part_sums(
             mean,
             sums,
             products,
-            (shape[0], shape[1], LANES),
-            (parts[0], parts[1], 1, LANES),
-            group,
-            part,
+            one_vector(place),
             False,
             False,
             prefetching,
         )
     else:
         part_gradient_sums(
-            dy,
-            x,
-            mask,
-            masked_dy,
-            mean,
-            sums,
-            products,
-            shape,
-            parts,
-            group,
-            part,
-            False,
-            False,
-            prefetching,
+            dy, x, mask, masked_dy, mean, sums, products, place, False, False, prefetching
         )
 
 
 @helper
-def _part_dx(
+def _gradient(
     dy: Array,
     x: Array,
     mask: Array,
     dx: Array,
     factors: Array,
-    shape: tuple[int, int, int],
-    parts: tuple[int, int, int, int],
-    group: int,
-    part: int,
+    place: Place,
     has_mask: bool,
     batch_statistics: bool,
     streaming: bool,
 ) -> None:
     """Write the gradient of ``x``, with or without a mask."""
     if not batch_statistics:
-        part_scale(dy, mask, dx, factors, shape, parts, group, part, has_mask)
+        part_scale(dy, mask, dx, factors, place, has_mask)
     elif has_mask:
-        part_gradient(dy, x, mask, dx, factors, shape, parts, group, part, True, streaming)
-    elif shape[2] == LANES:
-        part_gradient(
-            dy,
-            x,
-            mask,
-            dx,
-            factors,
-            (shape[0], shape[1], LANES),
-            (parts[0], parts[1], 1, LANES),
-            group,
-            part,
-            False,
-            streaming,
-        )
+        part_gradient(dy, x, mask, dx, factors, place, True, streaming)
+    elif place[0][2] == LANES:
+        part_gradient(dy, x, mask, dx, factors, one_vector(place), False, streaming)
     else:
-        part_gradient(dy, x, mask, dx, factors, shape, parts, group, part, False, streaming)
+        part_gradient(dy, x, mask, dx, factors, place, False, streaming)
 
 
 def _forward(
@@ -288,7 +193,8 @@ def _forward(
             for task in prange(groups * n_parts):
                 part = task // groups
                 group = task - part * groups
-                part_sums(x, shift, sums, squares, shape, parts, group, part, prefetching)
+                place = (shape, parts, group, part)
+                _statistics(x, shift, sums, squares, place, prefetching)
             add_partial(sums, n_parts, channels, 0, channels)
             add_partial(squares, n_parts, channels, 0, channels)
             mean_and_variance(shift, sums, squares, n, mean, var, 0, channels)
@@ -300,28 +206,15 @@ def _forward(
             for task in prange(groups * n_parts):
                 part = task // groups
                 group = task - part * groups
-                _part_result(
-                    x,
-                    residual,
-                    y,
-                    mask,
-                    factors,
-                    shape,
-                    parts,
-                    group,
-                    part,
-                    has_residual,
-                    relu,
-                    streaming,
-                )
+                place = (shape, parts, group, part)
+                _result(x, residual, y, mask, factors, place, has_residual, relu, streaming)
     else:
         for group in prange(groups):
             left, right = channels_of(group, shape, parts)
             if measure:
                 for part in range(n_parts):
-                    _part_statistics(
-                        x, shift, sums, squares, shape, parts, group, part, prefetching
-                    )
+                    place = (shape, parts, group, part)
+                    _statistics(x, shift, sums, squares, place, prefetching)
                 add_partial(sums, n_parts, channels, left, right)
                 add_partial(squares, n_parts, channels, left, right)
                 mean_and_variance(shift, sums, squares, n, mean, var, left, right)
@@ -332,20 +225,8 @@ def _forward(
                 )
                 for index in range(n_parts):
                     part = n_parts - 1 - index  # backwards: the last parts are in the cache
-                    _part_result(
-                        x,
-                        residual,
-                        y,
-                        mask,
-                        factors,
-                        shape,
-                        parts,
-                        group,
-                        part,
-                        has_residual,
-                        relu,
-                        streaming,
-                    )
+                    place = (shape, parts, group, part)
+                    _result(x, residual, y, mask, factors, place, has_residual, relu, streaming)
 
 
 def _backward(
@@ -393,7 +274,8 @@ def _backward(
             for task in prange(groups * n_parts):
                 part = task // groups
                 group = task - part * groups
-                _part_sums(
+                place = (shape, parts, group, part)
+                _gradient_sums(
                     dy,
                     x,
                     mask,
@@ -401,10 +283,7 @@ def _backward(
                     mean,
                     sums,
                     products,
-                    shape,
-                    parts,
-                    group,
-                    part,
+                    place,
                     has_mask,
                     write_masked,
                     prefetching,
@@ -419,26 +298,15 @@ def _backward(
             for task in prange(groups * n_parts):
                 part = task // groups
                 group = task - part * groups
-                _part_dx(
-                    dy,
-                    x,
-                    mask,
-                    dx,
-                    factors,
-                    shape,
-                    parts,
-                    group,
-                    part,
-                    has_mask,
-                    batch_statistics,
-                    streaming,
-                )
+                place = (shape, parts, group, part)
+                _gradient(dy, x, mask, dx, factors, place, has_mask, batch_statistics, streaming)
     else:
         for group in prange(groups):
             left, right = channels_of(group, shape, parts)
             if need_sums:
                 for part in range(n_parts):
-                    _part_sums(
+                    place = (shape, parts, group, part)
+                    _gradient_sums(
                         dy,
                         x,
                         mask,
@@ -446,10 +314,7 @@ def _backward(
                         mean,
                         sums,
                         products,
-                        shape,
-                        parts,
-                        group,
-                        part,
+                        place,
                         has_mask,
                         write_masked,
                         prefetching,
@@ -472,19 +337,9 @@ def _backward(
                 )
                 for index in range(n_parts):
                     part = n_parts - 1 - index  # backwards, as in _forward
-                    _part_dx(
-                        dy,
-                        x,
-                        mask,
-                        dx,
-                        factors,
-                        shape,
-                        parts,
-                        group,
-                        part,
-                        has_mask,
-                        batch_statistics,
-                        streaming,
+                    place = (shape, parts, group, part)
+                    _gradient(
+                        dy, x, mask, dx, factors, place, has_mask, batch_statistics, streaming
                     )
 
 

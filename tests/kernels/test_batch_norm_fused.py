@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.kernels.cpu import batch_norm as cpu
-from minigrad.kernels.cpu import batch_norm_launch, simd, threads
+from minigrad.kernels.cpu import batch_norm_launch, simd
 from minigrad.kernels.reference import batch_norm as reference
 from minigrad.kernels.types import GradientSums, Needs
 from minigrad.typing import Array, Shape
@@ -169,7 +169,7 @@ def test_what_is_fused_changes_no_bit_of_the_rest(layout: str) -> None:
 
 
 @pytest.mark.parametrize("layout", ["c", "channels_last"])
-def test_same_bits_for_any_number_of_threads(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parallel_kernels_give_the_bits_of_the_serial_ones(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shape = (32, 24, 30, 30)
     assert np.prod(shape) >= batch_norm_launch.PARALLEL_MIN_SIZE
     arrays = _draw(4, shape, np.float32)
@@ -179,7 +179,6 @@ def test_same_bits_for_any_number_of_threads(layout: str, monkeypatch: pytest.Mo
         results.append(_check(arrays, WITHOUT_GAPS[layout]))
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two, strict=True)
-    assert threads.get_num_threads() >= 1
 
 
 @pytest.mark.parametrize("shape", [(6, 3), (2, 3, 37)], ids=str)
