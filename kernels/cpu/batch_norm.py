@@ -22,8 +22,10 @@ import numpy as np
 from minigrad.errors import DTypeError, ShapeError
 from minigrad.kernels import memory
 from minigrad.kernels.cpu import batch_norm_channel, batch_norm_launch
+from minigrad.kernels.cpu import batch_norm_checks as checks
+from minigrad.kernels.cpu.batch_norm_shards import gradient_from_sums, gradient_sums
 from minigrad.kernels.cpu.simd import LANE_BITS
-from minigrad.kernels.types import Gradients, GradientSums, Needs, Statistics, TrainForward
+from minigrad.kernels.types import Gradients, Needs, Statistics, TrainForward
 from minigrad.typing import Array
 
 __all__ = [
@@ -60,7 +62,7 @@ def statistics(x: Array) -> Statistics:
     DTypeError
         If ``x`` is neither float32 nor float64.
     """
-    _check(x)
+    checks.check(x)
     x, slab = batch_norm_launch.without_gaps(x)
     mean, var, inv_std = np.zeros((3, x.shape[1]))
     if slab is not None:
@@ -141,20 +143,18 @@ def forward_train(
     DTypeError
         If ``x`` is neither float32 nor float64, or another dtype differs from it.
     """
-    _check(x)
-    gamma = _parameter(gamma, x, "gamma")
-    beta = _parameter(beta, x, "beta")
-    _check_fused(x, residual, mask)
+    checks.check(x)
+    gamma = checks.parameter(gamma, x, "gamma")
+    beta = checks.parameter(beta, x, "beta")
+    checks.check_fused(x, residual, mask)
     x, slab = batch_norm_launch.without_gaps(x)
     y = memory.empty_like(x)
     channels = x.shape[1]
     mean, var, inv_std = np.empty(channels), np.empty(channels), np.empty(channels)
     if slab is None:
         mean[...] = var[...] = 0.0
-        inv_std = _inverse_std(var, eps)
+        inv_std = checks.inverse_std(var, eps)
     else:
-        if residual is not None:
-            residual = batch_norm_launch.in_order_of(residual, x)
         batch_norm_launch.forward(
             x,
             y,
@@ -215,18 +215,16 @@ def forward_eval(
         If ``x`` is neither float32 nor float64, or ``gamma``, ``beta`` or ``residual`` differ
         from it.
     """
-    _check(x)
-    gamma = _parameter(gamma, x, "gamma")
-    beta = _parameter(beta, x, "beta")
-    mean = _statistic(mean, x, "mean")
-    var = _statistic(var, x, "var")
-    _check_fused(x, residual, mask)
+    checks.check(x)
+    gamma = checks.parameter(gamma, x, "gamma")
+    beta = checks.parameter(beta, x, "beta")
+    mean = checks.statistic(mean, x, "mean")
+    var = checks.statistic(var, x, "var")
+    checks.check_fused(x, residual, mask)
     x, slab = batch_norm_launch.without_gaps(x)
     y = memory.empty_like(x)
     if slab is not None:
         inv_std = np.empty(x.shape[1])
-        if residual is not None:
-            residual = batch_norm_launch.in_order_of(residual, x)
         batch_norm_launch.forward(
             x,
             y,
@@ -338,119 +336,9 @@ def backward_eval(
         If ``x`` is neither float32 nor float64, or ``dy``, ``masked_dy`` or ``gamma`` differ from
         it.
     """
-    _check(x)
-    inv_std = _inverse_std(_statistic(var, x, "var"), eps)
+    checks.check(x)
+    inv_std = checks.inverse_std(checks.statistic(var, x, "var"), eps)
     return _backward(dy, x, mean, inv_std, gamma, needs, mask, masked_dy, batch_statistics=False)
-
-
-def gradient_sums(dy: Array, x: Array, mean: Array, inv_std: Array) -> GradientSums:
-    """Compute the sums that a part of a batch contributes to the gradients of the whole.
-
-    Parameters
-    ----------
-    dy : ndarray, shape (N, C, *S), of the dtype of ``x``
-        Gradient with respect to ``y``.
-    x : ndarray, shape (N, C, *S), float32 or float64
-        This part's input of the forward pass.
-    mean, inv_std : ndarray, shape (C,), float64
-        Of the whole batch.
-
-    Returns
-    -------
-    GradientSums
-        Of this part, shape (C,), float64; zeros if it is empty. Those of several parts add up.
-
-    Raises
-    ------
-    ShapeError, DTypeError
-        As in :func:`backward_train`.
-    """
-    x, dy, mean, inv_std = _check_gradient(dy, x, mean, inv_std)
-    x, slab = batch_norm_launch.without_gaps(x)
-    channels = x.shape[1]
-    totals = np.zeros(2 * channels)
-    if slab is not None:
-        batch_norm_launch.backward(
-            batch_norm_launch.in_order_of(dy, x),
-            x,
-            None,
-            None,
-            mean,
-            inv_std,
-            totals,
-            1,
-            slab,
-            batch_statistics=True,
-            need_sums=True,
-        )
-    return GradientSums(totals[:channels], totals[channels:])
-
-
-def gradient_from_sums(
-    dy: Array,
-    x: Array,
-    mean: Array,
-    inv_std: Array,
-    gamma: Array | None,
-    sums: GradientSums,
-    *,
-    n: int,
-) -> Array:
-    """Gradient of a part of a batch, from the sums of the whole.
-
-    Parameters
-    ----------
-    dy : ndarray, shape (N, C, *S), of the dtype of ``x``
-        Gradient with respect to ``y``.
-    x : ndarray, shape (N, C, *S), float32 or float64
-        This part's input of the forward pass.
-    mean, inv_std : ndarray, shape (C,), float64
-        Of the whole batch.
-    gamma : ndarray of shape (C,), of the dtype of ``x``, or None
-        Scale.
-    sums : GradientSums
-        Added up over all parts.
-    n : int
-        Values of a channel in the whole batch.
-
-    Returns
-    -------
-    ndarray
-        ``dx``, like ``x``.
-
-    Raises
-    ------
-    ShapeError, DTypeError
-        As in :func:`backward_train`.
-    ValueError
-        If ``n`` is less than the values that are here.
-    """
-    x, dy, mean, inv_std = _check_gradient(dy, x, mean, inv_std)
-    gamma = _parameter(gamma, x, "gamma")
-    sum_dy = _statistic(sums.dy, x, "sums.dy")
-    sum_dy_x_hat = _statistic(sums.dy_x_hat, x, "sums.dy_x_hat")
-    if n * x.shape[1] < x.size:
-        raise ValueError(
-            f"n must count the values of a channel in the whole batch, {x.size // x.shape[1]} of "
-            f"which are in this part, got {n}"
-        )
-    x, slab = batch_norm_launch.without_gaps(x)
-    dx = memory.empty_like(x)
-    if slab is not None:
-        batch_norm_launch.backward(
-            batch_norm_launch.in_order_of(dy, x),
-            x,
-            dx,
-            gamma,
-            mean,
-            inv_std,
-            np.concatenate([sum_dy, sum_dy_x_hat]),
-            n,
-            slab,
-            batch_statistics=True,
-            need_sums=False,
-        )
-    return dx
 
 
 def update_running(
@@ -501,8 +389,8 @@ def update_running(
     batch_norm_channel.update_running(
         new_mean,
         new_var,
-        _as_float64(mean),
-        _as_float64(var),
+        checks.as_float64(mean),
+        checks.as_float64(var),
         float(momentum),
         n / max(1, n - 1) if unbiased else 1.0,
     )
@@ -510,72 +398,6 @@ def update_running(
         running_mean[...] = new_mean
     if new_var is not running_var:
         running_var[...] = new_var
-
-
-def _check(x: Array) -> None:
-    """Refuse what the kernels cannot read."""
-    if x.dtype not in batch_norm_launch.DTYPES:
-        raise DTypeError(f"x must be float32 or float64, got {x.dtype}: convert it first")
-    if x.ndim < 2:
-        raise ShapeError(f"x must have shape (N, C, *S), got {x.shape}")
-
-
-def _parameter(values: Array | None, x: Array, name: str) -> Array | None:
-    """Check gamma or beta, and make it contiguous."""
-    if values is None:
-        return None
-    if values.shape != (x.shape[1],):
-        raise ShapeError(f"{name} must have shape ({x.shape[1]},), got {values.shape}")
-    if values.dtype != x.dtype:
-        raise DTypeError(f"{name} must have the dtype of x, {x.dtype}, got {values.dtype}")
-    return values if values.flags.carray else values.copy()
-
-
-def _statistic(values: Array, x: Array, name: str) -> Array:
-    """Check a mean, variance or inverse standard deviation, and make it contiguous float64."""
-    if values.shape != (x.shape[1],):
-        raise ShapeError(f"{name} must have shape ({x.shape[1]},), got {values.shape}")
-    return _as_float64(values)
-
-
-def _as_float64(values: Array) -> Array:
-    if values.dtype == np.float64 and values.flags.carray:
-        return values
-    return values.astype(np.float64)
-
-
-def _inverse_std(var: Array, eps: float) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(1.0 / np.sqrt(var + eps))
-
-
-def _check_fused(x: Array, residual: Array | None, mask: Array | None) -> None:
-    """Refuse what cannot be added to a result, or say where it was rectified."""
-    if residual is not None:
-        _check_like(residual, x, "residual")
-    if mask is not None:
-        size = batch_norm_launch.mask_size(x) if x.size else 0
-        if mask.shape != (size,) or mask.dtype != LANE_BITS or not mask.flags.carray:
-            raise ShapeError(
-                f"mask must be what empty_mask(x) returns, {LANE_BITS} of shape ({size},), got "
-                f"{mask.dtype} of shape {mask.shape}"
-            )
-
-
-def _check_like(values: Array, x: Array, name: str) -> None:
-    if values.shape != x.shape:
-        raise ShapeError(f"{name} must have the shape of x, {x.shape}, got {values.shape}")
-    if values.dtype != x.dtype:
-        raise DTypeError(f"{name} must have the dtype of x, {x.dtype}, got {values.dtype}")
-
-
-def _check_gradient(
-    dy: Array, x: Array, mean: Array, inv_std: Array
-) -> tuple[Array, Array, Array, Array]:
-    """Refuse what has no gradient; return x, dy and the statistics, these contiguous."""
-    _check(x)
-    _check_like(dy, x, "dy")
-    return x, dy, _statistic(mean, x, "mean"), _statistic(inv_std, x, "inv_std")
 
 
 def _backward(
@@ -591,11 +413,11 @@ def _backward(
     batch_statistics: bool,
 ) -> Gradients:
     """Check, and run the backward kernel for this layout and size."""
-    x, dy, mean, inv_std = _check_gradient(dy, x, mean, inv_std)
-    gamma = _parameter(gamma, x, "gamma")
-    _check_fused(x, None, mask)
+    mean, inv_std = checks.check_gradient(dy, x, mean, inv_std)
+    gamma = checks.parameter(gamma, x, "gamma")
+    checks.check_fused(x, None, mask)
     if masked_dy is not None:
-        _check_like(masked_dy, x, "masked_dy")
+        checks.check_like(masked_dy, x, "masked_dy")
         if mask is None:
             raise ValueError("masked_dy needs a mask: without one it is dy")
     x, slab = batch_norm_launch.without_gaps(x)
@@ -609,7 +431,7 @@ def _backward(
         written = memory.empty_like(x)
     if slab is not None and (need_dx or need_sums or written is not None):
         batch_norm_launch.backward(
-            batch_norm_launch.in_order_of(dy, x),
+            dy,
             x,
             dx,
             gamma,

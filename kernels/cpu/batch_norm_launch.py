@@ -18,7 +18,6 @@ __all__ = [
     "PARALLEL_MIN_SIZE",
     "backward",
     "forward",
-    "in_order_of",
     "mask_size",
     "unpacked",
     "without_gaps",
@@ -53,7 +52,7 @@ def without_gaps(x: Array) -> tuple[Array, Slab | None]:
     return x, slab
 
 
-def in_order_of(dy: Array, x: Array) -> Array:
+def _in_order_of(dy: Array, x: Array) -> Array:
     """Return ``dy``, or a copy of it, with the memory order of ``x``."""
     if dy.strides == x.strides and dy.flags.behaved:
         return dy
@@ -77,14 +76,17 @@ def forward(
     residual: Array | None = None,
     mask: Array | None = None,
 ) -> None:
-    """Run the forward kernel for this layout and size; with a mask the result is rectified."""
+    """Run the forward kernel for this layout and size; with a mask the result is rectified.
+
+    The residual may be in any memory order.
+    """
     absent = _ABSENT[x.dtype]
     outer, channels, inner = slab
     threads = get_num_threads() if x.size >= PARALLEL_MIN_SIZE else 1
     streaming = y is not None and _streaming(y, slab)
     arguments = (
         x.ravel("K"),
-        absent if residual is None else residual.ravel("K"),
+        absent if residual is None else _in_order_of(residual, x).ravel("K"),
         absent if y is None else y.ravel("K"),
         _NO_MASK if mask is None else mask,
         absent if gamma is None else gamma,
@@ -133,12 +135,12 @@ def backward(
     mask: Array | None = None,
     masked_dy: Array | None = None,
 ) -> None:
-    """Run the backward kernel for this layout and size."""
+    """Run the backward kernel for this layout and size; ``dy`` may be in any memory order."""
     outer, channels, inner = slab
     threads = get_num_threads() if x.size >= PARALLEL_MIN_SIZE else 1
     absent = _ABSENT[x.dtype]
     arguments = (
-        dy.ravel("K"),
+        _in_order_of(dy, x).ravel("K"),
         x.ravel("K"),
         _NO_MASK if mask is None else mask,
         absent if masked_dy is None else masked_dy.ravel("K"),

@@ -169,7 +169,9 @@ def test_what_is_fused_changes_no_bit_of_the_rest(layout: str) -> None:
 
 
 @pytest.mark.parametrize("layout", ["c", "channels_last"])
-def test_the_parallel_kernels_give_the_bits_of_the_serial_ones(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parallel_kernels_give_the_bits_of_the_serial_ones(
+    layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shape = (32, 24, 30, 30)
     assert np.prod(shape) >= batch_norm_launch.PARALLEL_MIN_SIZE
     arrays = _draw(4, shape, np.float32)
