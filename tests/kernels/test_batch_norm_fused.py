@@ -73,7 +73,7 @@ def _check(
     assert_close(y, expected_y)
     unpacked = cpu.unpack_mask(mask, x)
     np.testing.assert_array_equal(unpacked, y != 0.0, strict=True)
-    masked_dy = np.full_like(x, np.nan) if write else None
+    masked_dy = np.full(x.shape, np.nan, x.dtype) if write else None  # in C order
     if evaluation:
         gradients = cpu.backward_eval(
             dy, x, mean, var, gamma, eps=EPS, needs=needs, mask=mask, masked_dy=masked_dy
