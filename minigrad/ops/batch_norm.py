@@ -70,14 +70,8 @@ class BatchNormTrain(Op):
         relu: bool,
     ) -> BatchNormOutput:
         kernels = dispatch.module("batch_norm")
-        mask = None
-        if residual is None and not relu:
-            y, mean, var, inv_std = kernels.forward_train(x, gamma, beta, eps=eps)
-        else:
-            mask = kernels.empty_mask(x) if relu else None
-            y, mean, var, inv_std = kernels.forward_train(
-                x, gamma, beta, residual, eps=eps, mask=mask
-            )
+        mask = kernels.empty_mask(x) if relu else None
+        y, mean, var, inv_std = kernels.forward_train(x, gamma, beta, residual, eps=eps, mask=mask)
         if ctx is not None:
             ctx.extra = (mask, mean, inv_std)
         return BatchNormOutput(y, mean, var)
@@ -96,14 +90,11 @@ class BatchNormTrain(Op):
         mask, mean, inv_std = ctx.extra or ()
         kernels = dispatch.module("batch_norm")
         needs = (ctx.needs[0], ctx.needs[1], ctx.needs[2])
-        if mask is None:
-            gradients = kernels.backward_train(dy, x, mean, inv_std, gamma, needs=needs)
-            return *gradients, np.copy(dy) if ctx.needs[3] else None
-        dresidual = empty_like(x) if ctx.needs[3] else None
+        masked_dy = empty_like(x) if ctx.needs[3] and relu else None
         gradients = kernels.backward_train(
-            dy, x, mean, inv_std, gamma, needs=needs, mask=mask, masked_dy=dresidual
+            dy, x, mean, inv_std, gamma, needs=needs, mask=mask, masked_dy=masked_dy
         )
-        return *gradients, dresidual
+        return *gradients, _of_residual(dy, masked_dy) if ctx.needs[3] else None
 
     @staticmethod
     def composite(
@@ -144,10 +135,8 @@ class BatchNormEval(Op):
         relu: bool,
     ) -> Array:
         kernels = dispatch.module("batch_norm")
-        if residual is None and not relu:
-            return kernels.forward_eval(x, mean, var, gamma, beta, eps=eps)
         mask = kernels.empty_mask(x) if relu else None
-        if ctx is not None:
+        if ctx is not None and relu:
             ctx.extra = (mask,)
         return kernels.forward_eval(x, mean, var, gamma, beta, residual, eps=eps, mask=mask)
 
@@ -167,15 +156,12 @@ class BatchNormEval(Op):
         kernels = dispatch.module("batch_norm")
         needs = (ctx.needs[0], ctx.needs[3], ctx.needs[4])
         mask = ctx.extra[0] if ctx.extra else None
-        if mask is None:
-            gradients = kernels.backward_eval(dy, x, mean, var, gamma, eps=eps, needs=needs)
-            dresidual = np.copy(dy) if ctx.needs[5] else None
-        else:
-            dresidual = empty_like(x) if ctx.needs[5] else None
-            gradients = kernels.backward_eval(
-                dy, x, mean, var, gamma, eps=eps, needs=needs, mask=mask, masked_dy=dresidual
-            )
-        return gradients.dx, None, None, gradients.dgamma, gradients.dbeta, dresidual
+        masked_dy = empty_like(x) if ctx.needs[5] and relu else None
+        dx, dgamma, dbeta = kernels.backward_eval(
+            dy, x, mean, var, gamma, eps=eps, needs=needs, mask=mask, masked_dy=masked_dy
+        )
+        dresidual = _of_residual(dy, masked_dy) if ctx.needs[5] else None
+        return dx, None, None, dgamma, dbeta, dresidual
 
     @staticmethod
     def composite(
@@ -194,6 +180,11 @@ class BatchNormEval(Op):
         mean, scale = _per_channel(mean, x.ndim), _per_channel(1.0 / np.sqrt(var + eps), x.ndim)
         y = _affine((x - mean) * scale, gamma, beta)
         return _activated(ctx, x, apply(Cast, y, dtype=x.dtype), residual, relu)
+
+
+def _of_residual(dy: Array, masked_dy: Array | None) -> Array:
+    """Return the gradient of a residual in memory of its own: dy where y is not 0, or all of it."""
+    return np.copy(dy) if masked_dy is None else masked_dy
 
 
 def _activated(ctx: Node | None, x: Any, y: Any, residual: Any, relu: bool) -> Any:

@@ -61,7 +61,12 @@ def _training(name: str, what: str) -> Callable[[Callable[[_Forward], Array | No
 
     def add(function: Callable[[_Forward], Array | None]) -> None:
         def forward_train(
-            x: Array, gamma: Array | None, beta: Array | None, *, eps: float
+            x: Array,
+            gamma: Array | None,
+            beta: Array | None,
+            *fused: Any,
+            eps: float,
+            **options: Any,
         ) -> TrainForward:
             mean, var = reference.statistics(x)
             ones = np.ones(x.shape[1])
@@ -314,7 +319,12 @@ def _stale() -> dict[str, Any]:
     previous: list[tuple[Array, Array]] = []
 
     def forward_train(
-        x: Array, gamma: Array | None, beta: Array | None, *, eps: float
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        *fused: Any,
+        eps: float,
+        **options: Any,
     ) -> TrainForward:
         mean, var = reference.statistics(x)
         used = previous[0] if previous and previous[0][0].shape == mean.shape else (mean, var)

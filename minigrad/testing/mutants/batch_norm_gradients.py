@@ -63,6 +63,7 @@ def _training(name: str, what: str) -> Callable[[Callable[[_Terms], Triple]], No
             gamma: Array | None,
             *,
             needs: Needs = (True, True, True),
+            **options: Any,
         ) -> Gradients:
             with np.errstate(all="ignore"):
                 return _cast(function(_Terms(dy, x, mean, inv_std, gamma)), x, needs)
@@ -357,6 +358,7 @@ def _evaluation(name: str, what: str) -> Callable[[Callable[..., Triple]], None]
             *,
             eps: float,
             needs: Needs = (True, True, True),
+            **options: Any,
         ) -> Gradients:
             wide = np.asarray(var, np.float64)
             with np.errstate(all="ignore"):

@@ -30,8 +30,9 @@ def _evaluation(name: str, what: str) -> Callable[[Callable[..., Array]], None]:
             var: Array,
             gamma: Array | None,
             beta: Array | None,
-            *,
+            *fused: Any,
             eps: float,
+            **options: Any,
         ) -> Array:
             ones = np.ones(x.shape[1])
             scale, shift = (
