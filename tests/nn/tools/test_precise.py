@@ -325,6 +325,29 @@ def test_masks_and_weights(kind: str, whole_samples: bool, rng: np.random.Genera
         )
 
 
+@pytest.mark.parametrize("factor", [1e-200, 1e200])
+def test_only_ratios_of_weights_matter(factor: float, rng: np.random.Generator) -> None:
+    x, weights = rng.normal(size=(6, 2)), rng.uniform(0.5, 2.0, 6)
+
+    def statistics(weights: Array) -> Any:
+        def forward(net: Any, x: Any) -> Any:
+            return net(x, sample_weight=weights)
+
+        return nn.precise_batch_norm(Padded(), [x, x[::-1]], forward=forward).bn
+
+    found, same = statistics(factor * weights), statistics(weights)
+    for name in ("running_mean", "running_var"):
+        got, want = getattr(found, name).array, getattr(same, name).array
+        np.testing.assert_allclose(got, want, rtol=CLOSE)
+
+
+@pytest.mark.parametrize("shape", [(5,), (6, 2)])
+def test_a_mask_that_does_not_fit_is_refused_as_by_the_layer(shape: tuple[int, ...]) -> None:
+    x, mask = mg.zeros(6, 2, dtype=np.float64), np.ones(shape, bool)
+    with pytest.raises(ShapeError, match="mask must have shape"):
+        nn.precise_batch_norm(Padded(), [x], forward=lambda net, x: net(x, mask=mask))
+
+
 def test_a_batch_that_is_masked_altogether_counts_for_nothing(rng: np.random.Generator) -> None:
     x = mg.Tensor(rng.normal(size=(6, 2)))
     found = nn.precise_batch_norm(
