@@ -305,15 +305,16 @@ def check_running(x: Tensor, running_mean: Any, running_var: Any, momentum: Any)
     ValueError
         If ``momentum`` is not between 0 and 1.
     """
+    channels = x.shape[1:2]  # without one, x is refused by what is to normalise it
     for name, value in (("running_mean", running_mean), ("running_var", running_var)):
         if not isinstance(value, Tensor):
             raise TypeError(
                 f"batch_norm: {name} must be a Tensor, to be updated in place, got "
                 f"{type(value).__name__}"
             )
-        if x.ndim > 1 and value.shape != x.shape[1:2]:
+        if channels and value.shape != channels:
             raise ShapeError(
-                f"batch_norm: {name} must have shape {x.shape[1:2]}, one value per channel of "
+                f"batch_norm: {name} must have shape {channels}, one value per channel of "
                 f"input {x.shape}, got {value.shape}"
             )
         if value.dtype not in _FLOATS:
