@@ -420,3 +420,32 @@ def test_wrong_masks_and_weights(
         layer(mg.tensor(draw(rng, (4, 3, 2))), **arguments)
     for name, value in state_of(layer).items():
         np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize("detach", [False, True])
+@pytest.mark.parametrize("weights", [None, np.ones(4)])
+@pytest.mark.parametrize(
+    ("attributes", "dtype", "error", "message"),
+    [
+        ({"eps": -1.0}, np.float64, ValueError, "batch_norm: eps must be a finite number >= 0"),
+        ({}, np.float32, DTypeError, "batch_norm: gamma must be float32, as x is, got float64"),
+        ({}, np.int64, DTypeError, "batch_norm: x must be float32 or float64, got int64"),
+    ],
+)
+def test_other_arguments_are_checked_as_without_weights(
+    attributes: dict[str, Any],
+    dtype: Any,
+    error: type[Exception],
+    message: str,
+    weights: Any,
+    detach: bool,
+    rng: np.random.Generator,
+) -> None:
+    layer = trained(rng)
+    layer.detach_statistics = detach
+    vars(layer).update(attributes)
+    before = state_of(layer)
+    with pytest.raises(error, match=message):
+        layer(mg.tensor(draw(rng, (4, 3, 2)).astype(dtype)), sample_weight=weights)
+    for name, value in state_of(layer).items():
+        np.testing.assert_array_equal(value, before[name])

@@ -341,6 +341,15 @@ def test_only_ratios_of_weights_matter(factor: float, rng: np.random.Generator) 
         np.testing.assert_allclose(got, want, rtol=CLOSE)
 
 
+def test_a_constant_channel_with_weights_has_no_variance(rng: np.random.Generator) -> None:
+    x, w = np.full((6, 2), 0.1), rng.uniform(0.5, 2.0, 6)
+    found = nn.precise_batch_norm(
+        Padded(), [x], forward=lambda net, x: net(mg.Tensor(x), sample_weight=w)
+    )
+    np.testing.assert_array_equal(found.bn.running_mean.array, 0.1)
+    np.testing.assert_array_equal(found.bn.running_var.array, 0.0)
+
+
 @pytest.mark.parametrize("shape", [(5,), (6, 2)])
 def test_a_mask_that_does_not_fit_is_refused_as_by_the_layer(shape: tuple[int, ...]) -> None:
     x, mask = mg.zeros(6, 2, dtype=np.float64), np.ones(shape, bool)
@@ -369,11 +378,13 @@ def refused(error: type[Exception], match: str, layers: Any, loader: Any, **opti
     """Check an error, and that it leaves the net as it was, in place too."""
     for inplace in (False, True):
         before = None if not isinstance(layers, nn.Module) else copy.deepcopy(layers)
+        versions = [] if before is None else [b.counter[0] for b in layers.buffers()]
         with pytest.raises(error, match=match):
             nn.precise_batch_norm(layers, loader, inplace=inplace, **options)
         if before is not None:
             for name, value in before.state_dict().items():
                 np.testing.assert_array_equal(layers.state_dict()[name].array, value.array)
+            assert [b.counter[0] for b in layers.buffers()] == versions
             assert [m.training for m in before.modules()] == [m.training for m in layers.modules()]
             assert all(not m._hooks or not m._hooks.before for m in layers.modules())
 

@@ -262,6 +262,16 @@ def test_a_batch_of_one_that_the_layer_lets_pass() -> None:
     assert report.layers[0].gap == report.output_gap == 0.0  # evaluated both times
 
 
+def test_outputs_before_a_layer_that_refuses_a_batch_are_no_part_of_the_next() -> None:
+    """The first layer has four values per channel of a batch of which the second has one."""
+    layers = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.BatchNorm1d(4))
+    single, whole = mg.randn(1, 1, 2, 2), mg.randn(32, 1, 2, 2)
+    report = nn.bn_report(layers, [single, whole])
+    assert ("2", "batch too small") in problems(report)
+    alone = nn.bn_report(layers, [whole])
+    assert [layer.gap for layer in report.layers] == [layer.gap for layer in alone.layers]
+
+
 def test_few_data_are_no_shift() -> None:
     """The population is estimated from 32 samples, and is off itself."""
     layers = trained(net(), 200)
