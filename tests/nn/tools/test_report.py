@@ -295,6 +295,24 @@ def test_a_small_shift() -> None:
     assert "precise_batch_norm" in remedy(report, "0", "data shifted")
 
 
+@pytest.mark.parametrize("dead", [0, 12, 15])
+def test_a_shift_is_a_shift_beside_channels_that_are_dead(
+    dead: int, rng: np.random.Generator
+) -> None:
+    """What momentum 0.9 leaves to chance is 0.28; most channels having none does not hide more."""
+    lives = np.arange(16) >= dead
+    layer = nn.BatchNorm1d(16, momentum=0.9, dtype=np.float64)
+
+    def batch(shift: float) -> mg.Tensor:
+        return mg.Tensor((rng.normal(size=(16, 16)) + shift) * lives)
+
+    for _ in range(50):
+        layer(batch(0.0))
+    for shift, kind in ((0.6, "momentum too large"), (1.5, "data shifted")):
+        found = problems(nn.bn_report(layer, [batch(shift) for _ in range(20)]))
+        assert ("", kind) in found
+
+
 def test_data_of_another_spread() -> None:
     wider = mg.Tensor(data().array * 3.0 - 2.0 * data().array.mean(0))
     report = nn.bn_report(trained(net()), loader(wider))
