@@ -342,12 +342,14 @@ def test_only_ratios_of_weights_matter(factor: float, rng: np.random.Generator) 
 
 
 def test_a_constant_channel_with_weights_has_no_variance(rng: np.random.Generator) -> None:
-    x, w = np.full((6, 2), 0.1), rng.uniform(0.5, 2.0, 6)
-    found = nn.precise_batch_norm(
-        Padded(), [x], forward=lambda net, x: net(mg.Tensor(x), sample_weight=w)
+    values, w = rng.normal(size=50), rng.uniform(0.5, 2.0, 7)
+    layer = nn.precise_batch_norm(
+        nn.BatchNorm1d(50, dtype=np.float64),
+        [mg.Tensor(np.tile(values, (7, 1)))],
+        forward=lambda net, x: net(x, sample_weight=w),
     )
-    np.testing.assert_array_equal(found.bn.running_mean.array, 0.1)
-    np.testing.assert_array_equal(found.bn.running_var.array, 0.0)
+    np.testing.assert_array_equal(layer.running_mean.array, values)
+    np.testing.assert_array_equal(layer.running_var.array, 0.0)
 
 
 @pytest.mark.parametrize("shape", [(5,), (6, 2)])
