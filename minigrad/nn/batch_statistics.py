@@ -113,16 +113,17 @@ def select(name: str, x: Tensor, mask: Any, sample_weight: Any) -> Selection | N
     if where is not None:
         full = apply(Index, full, index=Key((where,), repeats=False))
     values = full.array
-    if not np.all((values >= 0.0) & np.isfinite(values)):
-        wrong = values[~((values >= 0.0) & np.isfinite(values))]
+    wrong = values[~((values >= 0.0) & np.isfinite(values))]
+    if wrong.size:
         raise ValueError(f"{name}: sample_weight must be finite and >= 0, got {wrong[0].item()!r}")
-    positive = int(np.count_nonzero(values))
-    if n and not positive:
+    if n and not values.any():
         raise ValueError(
             f"{name}: sample_weight must have positive elements, got {values.flat[0].item()!r} "
             "alone: there are no statistics to normalise by; a mask leaves samples out altogether"
         )
-    return Selection(where, full, positive)
+    # Beside the largest, a smaller one than this is none: Bessel's factor would be infinite.
+    ratios = np.divide(values, np.max(values, initial=0.0), dtype=np.float64)
+    return Selection(where, full, int(np.count_nonzero(ratios >= np.finfo(np.float64).tiny)))
 
 
 def _places(name: str, argument: str, shape: Shape, x: Tensor) -> Shape:
@@ -304,15 +305,16 @@ def check_running(x: Tensor, running_mean: Any, running_var: Any, momentum: Any)
     ValueError
         If ``momentum`` is not between 0 and 1.
     """
+    channels = x.shape[1:2]  # without one, x is refused by what is to normalise it
     for name, value in (("running_mean", running_mean), ("running_var", running_var)):
         if not isinstance(value, Tensor):
             raise TypeError(
                 f"batch_norm: {name} must be a Tensor, to be updated in place, got "
                 f"{type(value).__name__}"
             )
-        if x.ndim > 1 and value.shape != x.shape[1:2]:
+        if channels and value.shape != channels:
             raise ShapeError(
-                f"batch_norm: {name} must have shape {x.shape[1:2]}, one value per channel of "
+                f"batch_norm: {name} must have shape {channels}, one value per channel of "
                 f"input {x.shape}, got {value.shape}"
             )
         if value.dtype not in _FLOATS:

@@ -146,6 +146,8 @@ def _report(
 def _set_extra_states(states: dict[Module, Any]) -> None:
     """Hand each module its extra state; if one refuses, give the others theirs back."""
     previous: list[tuple[Module, Any]] = []
+    # An extra state may say which parameters are learned; the one before it does not say all.
+    learned = [(p, p.requires_grad) for module in states for p in module.parameters()]
     try:
         for module, state in states.items():
             previous.append((module, module.get_extra_state()))
@@ -153,4 +155,6 @@ def _set_extra_states(states: dict[Module, Any]) -> None:
     except BaseException:
         for module, state in previous:
             module.set_extra_state(state)
+        for parameter, required in learned:
+            parameter.requires_grad = required
         raise

@@ -262,3 +262,14 @@ def test_statistics_from_anywhere_do_not_warn() -> None:
         trained(momentum=0.0).eval()(mg.zeros(2, 3))  # trained, and told to learn nothing
         nn.BatchNorm1d(3, track_running_stats=False).eval()(mg.zeros(2, 3))
         nn.BatchNorm1d(3)(mg.zeros(2, 3))
+
+
+def test_a_load_that_fails_leaves_what_is_learned_as_it_was() -> None:
+    net = nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm1d(2))
+    net[0].weight.requires_grad = False
+    said = {"frozen": True, "learned": {"weight": True, "bias": True}}
+    state = {**net.state_dict(), "0._extra_state": said, "1._extra_state": {"melted": True}}
+    with pytest.raises(StateDictError, match="extra state"):
+        net.load_state_dict(state)
+    assert not net[0].frozen
+    assert [p.requires_grad for p in net.parameters()] == [False, True, True, True]

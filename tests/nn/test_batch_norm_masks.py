@@ -318,6 +318,22 @@ def test_one_positive_weight_is_one_value_per_channel(rng: np.random.Generator) 
     layer(mg.tensor(draw(rng, (4, 3, 2))), sample_weight=weights)
 
 
+@pytest.mark.parametrize("weights", [[1.0, 5e-324], [1e-310, 1.0], [1e300, 1e-300]])
+def test_a_weight_that_is_nothing_beside_another_does_not_count(
+    weights: list[float], rng: np.random.Generator
+) -> None:
+    """Two values would have no unbiased variance that can be computed; three have one."""
+    layer = trained(rng, momentum=1.0)
+    with pytest.raises(ShapeError, match="more than one value per channel"):
+        layer(mg.tensor(draw(rng, (2, 3))), sample_weight=np.array(weights))
+    x, weights = draw(rng, (3, 3)), [*weights, max(weights)]
+    layer(mg.tensor(x), sample_weight=np.array(weights))
+    counted = x[np.array(weights) == max(weights)]
+    np.testing.assert_allclose(
+        state_of(layer)["running_var"], counted.var(axis=0, ddof=1), rtol=FLOAT64
+    )
+
+
 def test_constant_channels_have_no_deviation() -> None:
     x = mg.full((5, 1, 2), 0.1, requires_grad=True)
     y = nn.BatchNorm1d(1)(x, sample_weight=mg.tensor([1.0, 0.3, 0.7, 2.0, 0.1]))
@@ -402,5 +418,34 @@ def test_wrong_masks_and_weights(
     before = state_of(layer)
     with pytest.raises(error, match=message):
         layer(mg.tensor(draw(rng, (4, 3, 2))), **arguments)
+    for name, value in state_of(layer).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize("detach", [False, True])
+@pytest.mark.parametrize("weights", [None, np.ones(4)])
+@pytest.mark.parametrize(
+    ("attributes", "dtype", "error", "message"),
+    [
+        ({"eps": -1.0}, np.float64, ValueError, "batch_norm: eps must be a finite number >= 0"),
+        ({}, np.float32, DTypeError, "batch_norm: gamma must be float32, as x is, got float64"),
+        ({}, np.int64, DTypeError, "batch_norm: x must be float32 or float64, got int64"),
+    ],
+)
+def test_other_arguments_are_checked_as_without_weights(
+    attributes: dict[str, Any],
+    dtype: Any,
+    error: type[Exception],
+    message: str,
+    weights: Any,
+    detach: bool,
+    rng: np.random.Generator,
+) -> None:
+    layer = trained(rng)
+    layer.detach_statistics = detach
+    vars(layer).update(attributes)
+    before = state_of(layer)
+    with pytest.raises(error, match=message):
+        layer(mg.tensor(draw(rng, (4, 3, 2)).astype(dtype)), sample_weight=weights)
     for name, value in state_of(layer).items():
         np.testing.assert_array_equal(value, before[name])

@@ -227,6 +227,15 @@ def test_a_batch_of_one_trains_by_running_statistics(choice: str) -> None:
     assert layer.num_batches_tracked.item() == (3 if choice == "single" else 1)
 
 
+def test_a_batch_of_one_image_is_no_batch_of_one_value() -> None:
+    pieces = Pieces(epochs=1)
+    net = pieces.net = nn.Sequential(
+        nn.Unflatten(1, (1, 2, 3)), nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(6, 2)
+    )
+    pieces.loader = mg.data.DataLoader(mg.data.Subset(pieces.data, range(9)), 4)
+    pieces.fit(scheduler=None, optimizer=mg.optim.SGD(net.parameters(), lr=0.1))
+
+
 def test_training_records_even_under_no_grad() -> None:
     pieces = Pieces(epochs=1)
     before = pieces.state()

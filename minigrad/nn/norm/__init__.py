@@ -1,12 +1,6 @@
 """Layers that normalise what passes through them, a file for each family."""
 
-from minigrad.nn.norm.batch_norm import (
-    BatchNorm,
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    momentum_from_decay,
-)
+from minigrad.nn.norm.batch_norm import BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d
 from minigrad.nn.norm.batch_renorm import BatchRenorm, LinearRamp
 from minigrad.nn.norm.decorrelated_batch_norm import DecorrelatedBatchNorm
 from minigrad.nn.norm.ghost_batch_norm import GhostBatchNorm
@@ -15,6 +9,7 @@ from minigrad.nn.norm.instance_norm import InstanceNorm1d, InstanceNorm2d, Insta
 from minigrad.nn.norm.iter_norm import IterNorm
 from minigrad.nn.norm.layer_norm import LayerNorm
 from minigrad.nn.norm.lp_batch_norm import LpBatchNorm
+from minigrad.nn.norm.momentum import momentum_from_decay
 from minigrad.nn.norm.noisy_batch_norm import NoisyBatchNorm
 from minigrad.nn.norm.per_activation import PerActivationBatchNorm
 from minigrad.nn.norm.rms_norm import RMSNorm

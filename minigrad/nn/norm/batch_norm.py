@@ -34,31 +34,7 @@ from minigrad.nn.state_dict import EXTRA_STATE
 from minigrad.tensor import Tensor, as_tensor
 from minigrad.typing import DTypeLike, Shape
 
-__all__ = ["BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "momentum_from_decay"]
-
-
-def momentum_from_decay(decay: float) -> float:
-    """Return the momentum of this library for the weight of the **old** value.
-
-    Parameters
-    ----------
-    decay : float, 0 to 1
-        What Keras and Flax call momentum.
-
-    Returns
-    -------
-    float
-        ``1 - decay``.
-
-    Raises
-    ------
-    ValueError
-        If ``decay`` is not between 0 and 1.
-    """
-    check_number("momentum_from_decay", "decay", decay)
-    if not 0.0 <= decay <= 1.0:
-        raise ValueError(f"momentum_from_decay: decay must be between 0 and 1, got {decay!r}")
-    return 1.0 - decay
+__all__ = ["BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 
 
 class BatchNorm(Freezable):
@@ -326,21 +302,22 @@ class BatchNorm(Freezable):
 
     def _by_batch(self, x: Tensor, selection: batch_statistics.Selection | None) -> Tensor:
         """Normalise by the statistics of the batch, and store them if that is to be."""
-        running_mean, running_var = self.running_mean, self.running_var
+        mean: Any = self.running_mean
+        var: Any = self.running_var
         stores = self.training and self.track_running_stats
-        stores = stores and not (running_mean is None and running_var is None)
+        stores = stores and not (mean is None and var is None)
         counter, momentum = self.num_batches_tracked, self.momentum
         if momentum is None:
             momentum = 1.0 if counter is None else 1.0 / (counter.item() + 1)
         if stores:
-            batch_statistics.check_running(x, running_mean, running_var, momentum)
+            batch_statistics.check_running(x, mean, var, momentum)
         batch = batch_statistics.normalise(
             x, self.weight, self.bias, self.eps, selection, self.detach_statistics
         )
-        if running_mean is None or running_var is None or not stores:
+        if not stores:
             return batch.y
         outcome = batch_statistics.commit(
-            type(self).__name__, running_mean, running_var, batch, momentum=momentum,
+            type(self).__name__, mean, var, batch, momentum=momentum,
             unbiased=self.unbiased, nonfinite=self.nonfinite,
         )  # fmt: skip
         if outcome == "skipped":

@@ -237,8 +237,9 @@ def _of_running(
         else:
             yield ("too few batches", finding, "train longer, or precise_batch_norm")
         return
-    noise = _noise(layer, measured, statistics, population, seen)
-    if typical <= CERTAIN * noise:
+    noise = _noise(layer, measured, statistics, population, seen)  # of channels that vary
+    varying = np.delete(statistics.distance, statistics.constant)
+    if float(np.sqrt(np.mean(np.square(varying)))) <= CERTAIN * noise:
         yield (
             "momentum too large",
             f"{off}. The batches differ, and momentum "
@@ -266,13 +267,13 @@ def _noise(
 ) -> float:
     """Return the distance that running averages of such batches have by chance, in expectation.
 
+    It is that of the channels that vary, of which there is at least one.
+
     A running average with momentum m of independent values has m / (2 - m) of their variance, an
     average of t values 1 / t.
     """
     squares = [np.square(distance(part, population, layer.eps)) for part in measured.parts]
-    channels = np.ones(layer.num_features, bool)
-    channels[list(statistics.constant)] = False
-    batch = float(np.mean(np.stack(squares)[:, channels])) if channels.any() else 0.0
+    batch = float(np.mean(np.delete(np.stack(squares), statistics.constant, axis=1)))
     # A single batch is no distance from itself: what chance would give then, for normal values.
     batch = max(batch, 1.5 / max(1.0, measured.typical_n))
     momentum = layer.momentum

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import ops
 from minigrad.arguments import check_callable, check_integer
 from minigrad.errors import DTypeError
 from minigrad.kernels import dispatch
+from minigrad.nn.batch_statistics import select
 from minigrad.nn.module import Module
 from minigrad.nn.norm.batch_norm import BatchNorm
 from minigrad.nn.norm.statistics import ChannelStatistics
@@ -134,30 +136,27 @@ def batch_statistics(
         equal weight that tell as much (Kish, Survey Sampling, 1965, section 8.2).
     """
     nothing = ChannelStatistics(0, *np.zeros((2, layer.num_features)))
-    x, axis = as_tensor(args[0] if args else kwargs.get("x")).array, layer.axis
+    x, axis = as_tensor(args[0] if args else kwargs.get("x")), layer.axis
     fits = -x.ndim <= axis < x.ndim > 1 and x.shape[axis] == layer.num_features
     if not fits or x.dtype.kind != "f":
         return nothing  # the layer will say what is wrong
-    x = np.moveaxis(x, axis, 1)
-    given = [np.asarray(kwargs[name]) for name in ("mask", "sample_weight") if _has(kwargs, name)]
-    if not given:
-        mean, var = dispatch.module("batch_norm").statistics(x)
-        return ChannelStatistics(x.size // max(1, x.shape[1]), mean, var)
-    weights = np.ones((x.shape[0], *x.shape[2:]))  # (N, *S)
-    for values in given:
-        weights *= values.reshape(*values.shape, *(1,) * (weights.ndim - values.ndim))
-    rows = np.moveaxis(x, 1, -1)[weights > 0.0].astype(np.float64)  # (n, C)
-    if not len(rows):
+    x = ops.movedim(x, axis, 1)
+    given = (kwargs.get(name) for name in ("mask", "sample_weight"))
+    mask, weights, _ = select(type(layer).__name__, x, *given) or (None, None, 0)
+    values = x.array if mask is None else np.moveaxis(x.array, 1, -1)[mask]  # or (n, C)
+    n = values.size // max(1, values.shape[1])
+    if weights is None:
+        return ChannelStatistics(n, *dispatch.module("batch_norm").statistics(values))
+    if n == 0:
         return nothing
-    w = weights[weights > 0.0]
+    rows = np.moveaxis(values, 1, -1).reshape(n, -1)
+    w = weights.array.reshape(-1).astype(np.float64)
+    rows, w = rows[w > 0.0].astype(np.float64), w[w > 0.0]
+    w /= w.max()  # only ratios matter: squares of large or small weights would overflow
     start = rows[0]  # measured from one of its values, a constant channel has a variance of 0
     mean = start + w @ (rows - start) / w.sum()
     var = w @ np.square(rows - mean) / w.sum()
     return ChannelStatistics(float(w.sum() ** 2 / (w @ w)), mean, var)
-
-
-def _has(kwargs: dict[str, Any], name: str) -> bool:
-    return kwargs.get(name) is not None
 
 
 @contextmanager

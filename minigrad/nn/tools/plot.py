@@ -46,8 +46,6 @@ def plot_report(report: BatchNormReport, path: str | os.PathLike[str] | None) ->
     _scale_ratios(ratios, clipped)
     ratios.set_title("drift of the running variance\nrunning / data, a dot per channel")
     gaps.set_yticks(rows, [_label(layer) for layer in layers])
-    for tick, layer in zip(gaps.get_yticklabels(), layers, strict=True):
-        tick.set_color(_PROBLEM if layer.problems else _INK)
     gaps.set_ylim(max(1.5, len(layers) - 0.5), -0.5)  # the first layer on top
     for axes in (gaps, drifts, ratios):
         axes.grid(axis="x", color=_GRID, linewidth=0.8)

@@ -325,6 +325,40 @@ def test_masks_and_weights(kind: str, whole_samples: bool, rng: np.random.Genera
         )
 
 
+@pytest.mark.parametrize("factor", [1e-200, 1e200])
+def test_only_ratios_of_weights_matter(factor: float, rng: np.random.Generator) -> None:
+    x, weights = rng.normal(size=(6, 2)), rng.uniform(0.5, 2.0, 6)
+
+    def statistics(weights: Array) -> Any:
+        def forward(net: Any, x: Any) -> Any:
+            return net(x, sample_weight=weights)
+
+        return nn.precise_batch_norm(Padded(), [x, x[::-1]], forward=forward).bn
+
+    found, same = statistics(factor * weights), statistics(weights)
+    for name in ("running_mean", "running_var"):
+        got, want = getattr(found, name).array, getattr(same, name).array
+        np.testing.assert_allclose(got, want, rtol=CLOSE)
+
+
+def test_a_constant_channel_with_weights_has_no_variance(rng: np.random.Generator) -> None:
+    values, w = rng.normal(size=50), rng.uniform(0.5, 2.0, 7)
+    layer = nn.precise_batch_norm(
+        nn.BatchNorm1d(50, dtype=np.float64),
+        [mg.Tensor(np.tile(values, (7, 1)))],
+        forward=lambda net, x: net(x, sample_weight=w),
+    )
+    np.testing.assert_array_equal(layer.running_mean.array, values)
+    np.testing.assert_array_equal(layer.running_var.array, 0.0)
+
+
+@pytest.mark.parametrize("shape", [(5,), (6, 2)])
+def test_a_mask_that_does_not_fit_is_refused_as_by_the_layer(shape: tuple[int, ...]) -> None:
+    x, mask = mg.zeros(6, 2, dtype=np.float64), np.ones(shape, bool)
+    with pytest.raises(ShapeError, match="mask must have shape"):
+        nn.precise_batch_norm(Padded(), [x], forward=lambda net, x: net(x, mask=mask))
+
+
 def test_a_batch_that_is_masked_altogether_counts_for_nothing(rng: np.random.Generator) -> None:
     x = mg.Tensor(rng.normal(size=(6, 2)))
     found = nn.precise_batch_norm(
@@ -346,11 +380,13 @@ def refused(error: type[Exception], match: str, layers: Any, loader: Any, **opti
     """Check an error, and that it leaves the net as it was, in place too."""
     for inplace in (False, True):
         before = None if not isinstance(layers, nn.Module) else copy.deepcopy(layers)
+        versions = [] if before is None else [b.counter[0] for b in layers.buffers()]
         with pytest.raises(error, match=match):
             nn.precise_batch_norm(layers, loader, inplace=inplace, **options)
         if before is not None:
             for name, value in before.state_dict().items():
                 np.testing.assert_array_equal(layers.state_dict()[name].array, value.array)
+            assert [b.counter[0] for b in layers.buffers()] == versions
             assert [m.training for m in before.modules()] == [m.training for m in layers.modules()]
             assert all(not m._hooks or not m._hooks.before for m in layers.modules())
 

@@ -262,6 +262,16 @@ def test_a_batch_of_one_that_the_layer_lets_pass() -> None:
     assert report.layers[0].gap == report.output_gap == 0.0  # evaluated both times
 
 
+def test_outputs_before_a_layer_that_refuses_a_batch_are_no_part_of_the_next() -> None:
+    """The first layer has four values per channel of a batch of which the second has one."""
+    layers = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.BatchNorm1d(4))
+    single, whole = mg.randn(1, 1, 2, 2), mg.randn(32, 1, 2, 2)
+    report = nn.bn_report(layers, [single, whole])
+    assert ("2", "batch too small") in problems(report)
+    alone = nn.bn_report(layers, [whole])
+    assert [layer.gap for layer in report.layers] == [layer.gap for layer in alone.layers]
+
+
 def test_few_data_are_no_shift() -> None:
     """The population is estimated from 32 samples, and is off itself."""
     layers = trained(net(), 200)
@@ -283,6 +293,24 @@ def test_a_small_shift() -> None:
     x = data()
     report = nn.bn_report(trained(net(), 200), loader(x + mg.Tensor(0.33 * x.array.std(0))))
     assert "precise_batch_norm" in remedy(report, "0", "data shifted")
+
+
+@pytest.mark.parametrize("dead", [0, 12, 15])
+def test_a_shift_is_a_shift_beside_channels_that_are_dead(
+    dead: int, rng: np.random.Generator
+) -> None:
+    """What momentum 0.9 leaves to chance is 0.28; most channels having none does not hide more."""
+    lives = np.arange(16) >= dead
+    layer = nn.BatchNorm1d(16, momentum=0.9, dtype=np.float64)
+
+    def batch(shift: float) -> mg.Tensor:
+        return mg.Tensor((rng.normal(size=(16, 16)) + shift) * lives)
+
+    for _ in range(50):
+        layer(batch(0.0))
+    for shift, kind in ((0.6, "momentum too large"), (1.5, "data shifted")):
+        found = problems(nn.bn_report(layer, [batch(shift) for _ in range(20)]))
+        assert ("", kind) in found
 
 
 def test_data_of_another_spread() -> None:
