@@ -71,6 +71,9 @@ def draw(path: Path, rows: Sequence[Row], where: dict[str, Any]) -> None:
                 for row in found
                 if (row.facts["row"], row.facts["operation"]) == (kind, operation)
             ]
+            if not of_panel:
+                panel.set_visible(False)
+                continue
             _draw_panel(panel, of_panel)
             panel.set_title(f"{operation}\n{_ROWS[kind]}", fontsize=10, loc="left")
     for panel in axes[-1]:
@@ -131,6 +134,8 @@ def _legend(rows: Sequence[Row], peer: str) -> list[Any]:
         Line2D([], [], color=_OURS, marker="o", linestyle="", label="minigrad"),
     ]
     if any(row.peer is not None for row in rows):
+        if any("unfused" in row.facts["operation"] for row in rows):
+            peer = f"{peer}; beside unfused: minigrad's own ops"
         handles.append(Line2D([], [], color=_PEER, marker="o", linestyle="", label=peer))
     present = {row.facts["layout"] for row in rows}
     handles += [

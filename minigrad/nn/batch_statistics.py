@@ -12,7 +12,7 @@ from minigrad.engine import apply
 from minigrad.errors import DTypeError, NonFiniteError, ShapeError
 from minigrad.grad_mode import is_recomputing
 from minigrad.kernels import dispatch
-from minigrad.ops.batch_norm import _check as check_arguments
+from minigrad.ops.batch_norm import check_arguments
 from minigrad.ops.index import Index, Key, ScatterAdd
 from minigrad.ops.weighted_batch_norm import batch_norm_weighted
 from minigrad.tensor import Tensor, as_tensor

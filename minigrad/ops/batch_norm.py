@@ -103,7 +103,7 @@ class BatchNormTrain(Op):
         axes = (0, *range(2, x.ndim))
         deviation = x - np.mean(x, axis=axes, keepdims=True)
         var = np.mean(deviation * deviation, axis=axes, keepdims=True)
-        y = _affine(deviation / np.sqrt(var + eps), gamma, beta)
+        y = affine(deviation / np.sqrt(var + eps), gamma, beta)
         return _activated(ctx, x, y, residual, relu)
 
 
@@ -178,7 +178,7 @@ class BatchNormEval(Op):
     ) -> Any:
         # The statistics are float64: the result is rounded once, to the dtype of x.
         mean, scale = _per_channel(mean, x.ndim), _per_channel(1.0 / np.sqrt(var + eps), x.ndim)
-        y = _affine((x - mean) * scale, gamma, beta)
+        y = affine((x - mean) * scale, gamma, beta)
         return _activated(ctx, x, apply(Cast, y, dtype=x.dtype), residual, relu)
 
 
@@ -199,7 +199,8 @@ def _activated(ctx: Node | None, x: Any, y: Any, residual: Any, relu: bool) -> A
     return np.where(mask, y, 0.0)
 
 
-def _affine(x_hat: Any, gamma: Any, beta: Any) -> Any:
+def affine(x_hat: Any, gamma: Any, beta: Any) -> Any:
+    """Return ``gamma * x_hat + beta``, with (C,) vectors or None, written with primitive ops."""
     y = x_hat if gamma is None else x_hat * _per_channel(gamma, x_hat.ndim)
     return y if beta is None else y + _per_channel(beta, x_hat.ndim)
 
@@ -271,7 +272,7 @@ def batch_norm_train(
     """
     x = x if isinstance(x, Tensor) else as_tensor(x)
     array = x.array
-    residual = _check(array, gamma, beta, eps, residual, relu)
+    residual = check_arguments(array, gamma, beta, eps, residual, relu)
     shape = array.shape
     if array.size == shape[1]:
         raise ShapeError(
@@ -332,7 +333,7 @@ def batch_norm_eval(
     """
     x = x if isinstance(x, Tensor) else as_tensor(x)
     array = x.array
-    residual = _check(array, gamma, beta, eps, residual, relu)
+    residual = check_arguments(array, gamma, beta, eps, residual, relu)
     statistics = []
     for name, value in (("mean", mean), ("var", var)):
         source = as_tensor(value).array
@@ -342,7 +343,7 @@ def batch_norm_eval(
     return result
 
 
-def _check(
+def check_arguments(
     x: Array, gamma: Any, beta: Any, eps: float, residual: Any = None, relu: bool = False
 ) -> Any:
     """Refuse what does not fit, and return the residual as a Tensor, if there is one."""

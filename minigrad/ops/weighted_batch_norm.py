@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.ops.batch_norm import _affine, _check
+from minigrad.ops.batch_norm import affine, check_arguments
 from minigrad.ops.promotion import cast
 from minigrad.ops.shape import reshape
 from minigrad.tensor import Tensor, _wrap
@@ -71,7 +71,7 @@ def batch_norm_weighted(
     ``n_eff = W^2 / sum(w^2)`` (Kish, Survey Sampling, 1965, section 8.2): the exact correction for
     independent values of one variance and weights that do not depend on them.
     """
-    _check(x.array, gamma, beta, eps)
+    check_arguments(x.array, gamma, beta, eps)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # as the kernels
         return _weighted(x, weights, gamma, beta, eps, detach_statistics)
 
@@ -101,7 +101,7 @@ def _weighted(
     if detach_statistics:
         mean, var = mean.detach(), var.detach()
         deviation = values - mean
-    y = cast(_affine(deviation / np.sqrt(var + eps), gamma, beta), x.dtype)
+    y = cast(affine(deviation / np.sqrt(var + eps), gamma, beta), x.dtype)
     channels = x.shape[1]
     return WeightedOutput(
         y, (mean.array + start).reshape(channels), var.array.reshape(channels), bessel

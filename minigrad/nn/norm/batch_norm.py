@@ -269,7 +269,7 @@ class BatchNorm(Freezable):
             x = ops.movedim(x, place, 1)
         selection = batch_statistics.select(type(self).__name__, x, mask, sample_weight)
         n = x.array.size // max(1, self.num_features) if selection is None else selection.n
-        if self._normalises_by_batch(n, x.shape):
+        if self._normalises_by_batch(n, x.shape, masked=mask is not None):
             y = self._by_batch(x, selection)
         else:
             warn_if_untrained(self)
@@ -288,7 +288,7 @@ class BatchNorm(Freezable):
             expected += f" moved to axis {axis}"
         raise ShapeError(f"{type(self).__name__}: expected x of {expected}, got {shape}")
 
-    def _normalises_by_batch(self, n: int, shape: Shape) -> bool:
+    def _normalises_by_batch(self, n: int, shape: Shape, *, masked: bool = False) -> bool:
         """Whether a batch of ``n`` values per channel is normalised by its own statistics."""
         absent = self.running_mean is None and self.running_var is None
         learns = self.training and not self._frozen
@@ -298,7 +298,7 @@ class BatchNorm(Freezable):
             return True
         if learns and self.single == "eval" and not absent:
             return False
-        raise ShapeError(self._single_value(shape))
+        raise ShapeError(self._single_value(f"{shape} under its mask" if masked else str(shape)))
 
     def _by_batch(self, x: Tensor, selection: batch_statistics.Selection | None) -> Tensor:
         """Normalise by the statistics of the batch, and store them if that is to be."""
@@ -327,7 +327,7 @@ class BatchNorm(Freezable):
             counter.counter[0] += 1
         return batch.y
 
-    def _single_value(self, shape: Shape) -> str:
+    def _single_value(self, shape: str) -> str:
         name = type(self).__name__
         if self.training and not self._frozen:
             return (

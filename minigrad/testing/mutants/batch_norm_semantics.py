@@ -139,10 +139,10 @@ def _(right: Any) -> bool:
 @_instead(
     "frozen", BatchNorm, "_normalises_by_batch", "thaws in training", "train() is all that counts"
 )
-def _(right: Any, layer: Any, *arguments: Any) -> Any:
+def _(right: Any, layer: Any, *arguments: Any, **options: Any) -> Any:
     frozen, layer._frozen = layer._frozen, False
     try:
-        return right(layer, *arguments)
+        return right(layer, *arguments, **options)
     finally:
         layer._frozen = frozen
 
