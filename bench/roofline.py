@@ -76,8 +76,10 @@ def draw(path: Path, rows: Sequence[Row], where: dict[str, Any]) -> None:
                 continue
             _draw_panel(panel, of_panel)
             panel.set_title(f"{operation}\n{_ROWS[kind]}", fontsize=10, loc="left")
-    for panel in axes[-1]:
-        panel.set_xlabel("memory touched")
+    for column in axes.T:
+        lowest = [panel for panel in column if panel.get_visible()][-1]
+        lowest.set_xlabel("memory touched")
+        lowest.tick_params(labelbottom=True)
     for panel in axes[:, 0]:
         panel.set_ylabel("least traffic / time, GB/s")
     figure.suptitle(

@@ -143,7 +143,8 @@ def test_one_unmasked_value_is_one_value_per_channel(
     x, mask = mg.tensor(draw(rng, (4, 3))), mg.tensor([False, True, False, False])
     before = state_of(layer)
     if training:
-        with pytest.raises(ShapeError, match=r"more than one value per channel.*\(4, 3\) under its mask"):
+        message = r"more than one value per channel.*\(4, 3\) under its mask"
+        with pytest.raises(ShapeError, match=message):
             layer(x, mask=mask)
         for name, value in state_of(layer).items():
             np.testing.assert_array_equal(value, before[name])
