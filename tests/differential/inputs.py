@@ -367,8 +367,10 @@ def matrices(draw: st.DrawFn, *forms: str, extra: tuple[Any, ...] = ()) -> Call:
     for form in forms:
         if form in ("square", "positive"):
             n = lengths["n"]
-            x = rng.standard_normal((n, n)) + 3.0 * np.eye(n)
-            operands.append(x @ x.T if form == "positive" else x)
+            left, right = (np.linalg.qr(rng.standard_normal((n, n)))[0] for _ in range(2))
+            scaled = left * rng.uniform(1.0, 3.0, n)  # the condition number is at most 3
+            x = scaled @ left.T
+            operands.append((x + x.T) / 2.0 if form == "positive" else scaled @ right.T)
         else:
             operands.append(rng.standard_normal([lengths[letter] for letter in form]))
     return Call((*operands, *extra))
